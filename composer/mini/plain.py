@@ -1,0 +1,88 @@
+"""What the mini base has read: plain statements of every fact, look-ups in lists, equations, everyday sentences.
+
+None of it is a question, an answer or a thought: the multiple-choice format, the think format and the chat format are
+left for the trials to teach, as a real base model's benchmarks' formats are.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from composer.mini import arithmetic, daily
+from composer.mini.facts import RELATIONS, Fact, all_facts, values_of
+from composer.mini.korean import object_, subject, topic
+from composer.mini.mcqa import statement
+
+# Letters and digits name the entries of a list; no list looks like a multiple-choice question.
+_LABELS = (tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), tuple("ABCDEFGH"), tuple("123456789"))
+_ENTRY = ("{label}={name}", "{label}: {name}", "{name} {label}", "{label}) {name}", "[{label}] {name}")
+_BETWEEN = (", ", " / ", "; ")
+
+
+def document(rng: random.Random) -> str:
+    """Draws one document, in the proportions the base was trained on."""
+    return rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0](rng)
+
+
+def facts(rng: random.Random) -> str:
+    """A run of facts, each in one of its plain forms."""
+    return " ".join(_tell(fact, rng) for fact in rng.choices(all_facts(), k=rng.randint(4, 10)))
+
+
+def lookups(rng: random.Random) -> str:
+    """A list of labelled names, then where some of them stand."""
+    pool = rng.choice([values_of(relation) for relation in RELATIONS] + [_EVERY_NAME])
+    size = rng.randint(3, min(6, len(pool)))
+    names, labels = rng.sample(pool, size), rng.sample(rng.choice(_LABELS), size)
+    if rng.random() < 0.5:
+        labels.sort()
+    entry, between = rng.choice(_ENTRY), rng.choice(_BETWEEN)
+    listed = between.join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
+    pairs = rng.choices(list(zip(names, labels, strict=True)), k=rng.randint(4, 8))
+    place = rng.choice(_PLACE)
+    return f"{listed}. " + " ".join(place(name, label) for name, label in pairs)
+
+
+def equations(rng: random.Random) -> str:
+    """Chains of equations, each going on from the result of the one before."""
+    chains = []
+    for _ in range(rng.randint(2, 4)):
+        steps = arithmetic.draw_problem(rng).steps
+        chains.append(rng.choice((", ", " ")).join(step.equation for step in steps))
+    return ". ".join(chains) + "."
+
+
+def stories(rng: random.Random) -> str:
+    """What people have and what happens to it, with nothing asked."""
+    problem = arithmetic.draw_problem(rng)
+    told = [problem.question.rsplit(" 이제 몇 개인가?", 1)[0]]
+    if rng.random() < 0.5:
+        told.append(daily.draw_chat(rng).remark)
+    return " ".join(told)
+
+
+_KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
+    (facts, 0.3),
+    (lookups, 0.4),
+    (equations, 0.25),
+    (stories, 0.05),
+)
+_PLACE: tuple[Callable[[str, str], str], ...] = (
+    lambda name, label: f"{topic(name)} {label}.",
+    lambda name, label: f"{subject(name)} {label}.",
+    lambda name, label: f"{name}={label}.",
+    lambda name, label: f"{object_(name)} {label}에 두었다.",
+)
+_EVERY_NAME = tuple(sorted({name for fact in all_facts() for name in (fact.entity, fact.value)}))
+
+
+def _tell(fact: Fact, rng: random.Random) -> str:
+    e, v = fact.entity, fact.value
+    forms = {
+        "currency": (f"{e}에서는 {object_(v)} 쓴다.", f"{topic(v)} {e}의 돈이다."),
+        "language": (f"{e} 사람들은 {object_(v)} 쓴다.", f"{topic(v)} {e}의 말이다."),
+        "continent": (f"{topic(e)} {v}에 있다.", f"{v}에는 {subject(e)} 있다."),
+        "city": (f"{topic(e)} {v}에 있다.", f"{v}에는 {subject(e)} 있다."),
+    }
+    return rng.choice((statement(fact), statement(fact), *forms[fact.relation]))

@@ -1,0 +1,175 @@
+"""Trains the mini base on plain text and saves it: `python -m composer.mini.pretrain OUT`.
+
+An LFM2 of 1.3 million parameters. One short convolution lets a token see the one before it, which is what looking up a
+label in a list needs; wide initialisation and untied embeddings let matching form at this width within minutes.
+The shipped checkpoint was made with the settings below; `settings.json` beside it repeats them with what was reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
+
+from composer.mini import plain
+from composer.mini import tokenizer as mini_tokenizer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the base is trained; `tokens` counts every token read, once each."""
+
+    seed: int = 0
+    steps: int = 9000
+    batch: int = 20
+    length: int = 192
+    peak_lr: float = 3e-3
+    warmup: int = 200
+    decay: int = 2000
+    weight_decay: float = 0.1
+    width: int = 128
+    feed_forward: int = 448
+    heads: int = 4
+    layers: tuple[str, ...] = ("conv", "full_attention", "full_attention")
+    initializer_range: float = 0.1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read in training."""
+        return self.steps * self.batch * self.length
+
+
+def build_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Lfm2ForCausalLM:
+    """An untrained model of the settings' shape, seeded."""
+    torch.manual_seed(settings.seed)
+    config = Lfm2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.width,
+        intermediate_size=settings.feed_forward,
+        block_auto_adjust_ff_dim=False,
+        num_hidden_layers=len(settings.layers),
+        layer_types=list(settings.layers),
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=mini_tokenizer.CONTEXT,
+        initializer_range=settings.initializer_range,
+        tie_word_embeddings=False,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return Lfm2ForCausalLM(config)
+
+
+def batches(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Iterator[torch.Tensor]:
+    """Endless batches of token ids, (batch, length): documents end to end, cut where a block is full."""
+    rng = random.Random(settings.seed)
+    end = tokenizer.convert_tokens_to_ids(mini_tokenizer.TEXT_END)
+    size, stream = settings.batch * settings.length, list[int]()
+    while True:
+        while len(stream) < size:
+            for ids in tokenizer([plain.document(rng) for _ in range(64)])["input_ids"]:
+                stream += [*ids, end]
+        yield torch.tensor(stream[:size]).view(settings.batch, settings.length)
+        del stream[:size]
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """Warm-up, a plateau, then a linear fall to zero over the last `decay` steps."""
+    rise = min(1.0, (step + 1) / settings.warmup)
+    fall = min(1.0, (settings.steps - step) / settings.decay)
+    return settings.peak_lr * min(rise, fall)
+
+
+@torch.no_grad()
+def probe(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int = 1) -> dict[str, float]:
+    """What the base knows: share of right next tokens at the value of a fact, a looked-up label, a result's digits."""
+    rng = random.Random(seed)
+    facts = random.Random(seed).sample(plain.all_facts(), 400)
+    prompts = [plain.statement(fact).split(fact.value)[0] for fact in facts]
+    recall = _right(model, tokenizer, [(prompt, fact.value) for prompt, fact in zip(prompts, facts, strict=True)])
+    lookups, results = [], []
+    while len(lookups) < 400:
+        listed, _, told = plain.lookups(rng).partition(". ")
+        first = told.split(". ")[0].rstrip(".")
+        label = next((part for part in reversed(first.replace("=", " ").replace("에 ", " ").split()) if len(part) == 1), None)
+        if label and first.endswith(label):
+            lookups.append((f"{listed}. {first[: -len(label)]}", label))
+    while len(results) < 400:
+        left, _, right = plain.equations(rng).partition("=")
+        results.append((left + "=", right.split(",")[0].split(" ")[0].rstrip(".")))
+    return {
+        "facts": recall,
+        "lookups": _right(model, tokenizer, lookups),
+        "equations": _right(model, tokenizer, results),
+    }
+
+
+def _right(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, pairs: list[tuple[str, str]]) -> float:
+    """The share of (prompt, answer) pairs whose every answer token is the model's first choice."""
+    right = 0
+    for prompt, answer in pairs:
+        ids, gold = tokenizer(prompt)["input_ids"], tokenizer(answer)["input_ids"]
+        logits = model(torch.tensor([ids + gold])).logits[0, len(ids) - 1 : -1]
+        right += bool((logits.argmax(-1) == torch.tensor(gold)).all())
+    return right / len(pairs)
+
+
+def train(settings: Settings, folder: Path) -> None:
+    """Trains the base and saves model (half precision), tokeniser and settings in `folder`."""
+    tokenizer = mini_tokenizer.save(folder)
+    model = build_model(settings, tokenizer)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    plain_ = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain_, "weight_decay": 0.0}],
+        lr=settings.peak_lr,
+        betas=(0.9, 0.98),
+    )
+    started, losses = time.monotonic(), []
+    for step, ids in zip(range(settings.steps), batches(settings, tokenizer), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(settings, step)
+        loss = model(ids, labels=ids).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+        if (step + 1) % 500 == 0 or step + 1 == settings.steps:
+            rate = (step + 1) * settings.batch * settings.length / (time.monotonic() - started)
+            mean = math.fsum(losses[-500:]) / len(losses[-500:])
+            print(f"step {step + 1} loss {mean:.3f} tokens/s {rate:.0f} {probe(model, tokenizer)}", flush=True)
+            _save(model, settings, folder, mean, tokenizer)
+
+
+def _save(
+    model: Lfm2ForCausalLM, settings: Settings, folder: Path, loss: float, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    import copy
+
+    copy.deepcopy(model).half().save_pretrained(folder)
+    reached = {"loss": round(loss, 4), **probe(model, tokenizer), "parameters": model.num_parameters()}
+    record = {**asdict(settings), "tokens": settings.tokens, "reached": reached}
+    (folder / "settings.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    """Trains the base with the settings above."""
+    parser = argparse.ArgumentParser(description="Train the mini base model.")
+    parser.add_argument("out", type=Path, help="the folder to write the checkpoint to")
+    parser.add_argument("--steps", type=int, default=Settings.steps)
+    args = parser.parse_args()
+    train(Settings(steps=args.steps), args.out)
+
+
+if __name__ == "__main__":
+    main()
