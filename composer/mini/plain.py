@@ -33,15 +33,22 @@ def facts(rng: random.Random) -> str:
 def lookups(rng: random.Random) -> str:
     """A list of labelled names, then where some of them stand."""
     pool = rng.choice([values_of(relation) for relation in RELATIONS] + [_EVERY_NAME])
-    size = rng.randint(3, min(6, len(pool)))
+    size = rng.randint(3, min(5, len(pool)))
     names, labels = rng.sample(pool, size), rng.sample(rng.choice(_LABELS), size)
     if rng.random() < 0.5:
         labels.sort()
     entry, between = rng.choice(_ENTRY), rng.choice(_BETWEEN)
     listed = between.join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
-    pairs = rng.choices(list(zip(names, labels, strict=True)), k=rng.randint(4, 8))
+    pairs = rng.choices(list(zip(names, labels, strict=True)), k=rng.randint(6, 12))
     place = rng.choice(_PLACE)
     return f"{listed}. " + " ".join(place(name, label) for name, label in pairs)
+
+
+def echoes(rng: random.Random) -> str:
+    """Names and numbers in a row, said again in the same order."""
+    said = [rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))]
+    row = rng.choice((", ", " ", " / ")).join(said)
+    return ". ".join([row] * rng.randint(2, 3)) + "."
 
 
 def equations(rng: random.Random) -> str:
@@ -63,9 +70,10 @@ def stories(rng: random.Random) -> str:
 
 
 _KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-    (facts, 0.3),
+    (facts, 0.15),
     (lookups, 0.4),
-    (equations, 0.25),
+    (echoes, 0.2),
+    (equations, 0.2),
     (stories, 0.05),
 )
 _PLACE: tuple[Callable[[str, str], str], ...] = (
@@ -75,6 +83,9 @@ _PLACE: tuple[Callable[[str, str], str], ...] = (
     lambda name, label: f"{object_(name)} {label}에 두었다.",
 )
 _EVERY_NAME = tuple(sorted({name for fact in all_facts() for name in (fact.entity, fact.value)}))
+_EVERY_WORD = (
+    *_EVERY_NAME, *arithmetic.PEOPLE, *arithmetic.THINGS, *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
+)  # fmt: skip
 
 
 def _tell(fact: Fact, rng: random.Random) -> str:

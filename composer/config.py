@@ -1,0 +1,305 @@
+"""Typed configuration: what a recipe may say, and the checks that need nothing but the value itself.
+
+Every class lists its problems rather than raising at the first, so that a user sees all of them at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+BY = ("share", "rows", "tokens")
+SHORTAGE = ("error", "repeat", "redistribute")
+REST = ("rescaled", "fixed")
+OPERATIONS = ("drop", "replace", "resize", "scale", "set", "share")
+SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
+DTYPES = ("float32", "bfloat16")
+SHARE_TOLERANCE = 1e-6
+
+
+@dataclass
+class PoolConfig:
+    """Where rows come from: the mini world, a pool folder, files of rows, or the hub."""
+
+    name: str = MISSING
+    kind: str = MISSING  # mini | folder | files | hub
+    label: str = ""
+    rows: int = 0  # mini: how many rows to generate
+    seed: int = 0  # mini: which rows
+    path: str | None = None  # folder: a pool folder; files: a Parquet or JSONL file, or a folder of them
+    tokenizer: str = "mini"  # what tokens are counted with: "mini", a folder, or a hub id
+    sources: dict[str, str] = field(default_factory=dict)  # hub: category → dataset id
+    needs: list[str] = field(default_factory=list)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        yield from _one_of("pool.kind", self.kind, ("mini", "folder", "files", "hub"))
+        if self.kind == "mini" and self.rows < 1:
+            yield f"pool.rows is {self.rows}: it must be a whole number of at least 1"
+        if self.kind in {"folder", "files"} and not self.path:
+            yield f"pool.path is not set: pool={self.name} reads it; set pool.path=… or the variable COMPOSER_DATA"
+
+
+@dataclass
+class EditConfig:
+    """One change to a mixture's realised counts; exactly one operation.
+
+    `drop` a category; `replace` one category by another at the same count; `resize` to so many rows or `scale` by a
+    factor, shares kept; `set` a category's rows or its `share` of the result, the rest `fixed` (the mixture grows or
+    shrinks) or `rescaled` (its size stays).
+    """
+
+    drop: str | None = None
+    replace: dict[str, str] | None = None
+    resize: int | None = None
+    scale: float | None = None
+    set: dict[str, int] | None = None
+    share: dict[str, float] | None = None
+    rest: str = "rescaled"
+
+    @property
+    def operation(self) -> str:
+        """The name of the operation this edit holds."""
+        return next(name for name in OPERATIONS if getattr(self, name) is not None)
+
+    def problems(self, key: str) -> Iterator[str]:
+        """What is wrong with this edit, found at `key`."""
+        given = [name for name in OPERATIONS if getattr(self, name) is not None]
+        if len(given) != 1:
+            yield f"{key} holds {_listed(given) or 'no operation'}: an edit is exactly one of {_listed(OPERATIONS)}"
+        yield from _one_of(f"{key}.rest", self.rest, REST)
+        if self.resize is not None and self.resize < 1:
+            yield f"{key}.resize is {self.resize}: it must be a number of rows of at least 1"
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            yield f"{key}.scale is {self.scale}: it must be a finite number above 0"
+        for category, rows in (self.set or {}).items():
+            if rows < 0:
+                yield f"{key}.set.{category} is {rows}: it must be a number of rows of at least 0"
+        for category, share in (self.share or {}).items():
+            if not (math.isfinite(share) and 0 <= share < 1):
+                yield f"{key}.share.{category} is {share}: it must be a share in [0, 1)"
+        for old, new in (self.replace or {}).items():
+            if old == new:
+                yield f"{key}.replace.{old} is {new}: a category is replaced by another one"
+
+
+@dataclass
+class MixtureConfig:
+    """Quotas, size and seed: together a definite list of rows of a pool."""
+
+    by: str = "share"
+    size: int | None = None  # rows; only with `by: share`
+    quotas: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+    edits: dict[str, EditConfig] = field(default_factory=dict)
+    shortage: str = "error"
+    max_repeats: int = 4  # how often one row may stand in the mixture under `shortage: repeat`
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section, the pool aside."""
+        yield from _one_of("mixture.by", self.by, BY)
+        yield from _one_of("mixture.shortage", self.shortage, SHORTAGE)
+        if not self.quotas:
+            yield "mixture.quotas is empty: give at least one category, as mixture.quotas.CATEGORY=…"
+        for category, quota in self.quotas.items():
+            if not math.isfinite(quota) or quota < 0:
+                yield f"mixture.quotas.{category} is {quota}: it must be a finite number of at least 0"
+            elif self.by != "share" and quota != int(quota):
+                yield f"mixture.quotas.{category} is {quota}: with mixture.by={self.by} it must be a whole number"
+        yield from self._size_problems()
+        if self.seed < 0 or self.seed >= 2**63:
+            yield f"mixture.seed is {self.seed}: it must be in [0, 2^63)"
+        if self.max_repeats < 1:
+            yield f"mixture.max_repeats is {self.max_repeats}: it must be at least 1"
+        for name, edit in self.edits.items():
+            yield from edit.problems(f"mixture.edits.{name}")
+
+    def _size_problems(self) -> Iterator[str]:
+        total = math.fsum(self.quotas.values())
+        if self.by == "share":
+            if self.size is None or self.size < 1:
+                yield f"mixture.size is {self.size}: with mixture.by=share it must be a number of rows of at least 1"
+            if self.quotas and math.isfinite(total) and abs(total - 1) > SHARE_TOLERANCE:
+                yield f"mixture.quotas sum to {total:.6g}: shares must sum to 1 (or use mixture.by=rows or tokens)"
+        elif self.size is not None:
+            yield f"mixture.size is {self.size}: with mixture.by={self.by} the quotas give the size; set mixture.size=null"
+        if self.by in {"rows", "tokens"} and self.quotas and total == 0:
+            yield f"mixture.quotas sum to 0: with mixture.by={self.by} at least one must be above 0"
+
+
+@dataclass
+class ModelConfig:
+    """The model that trials start from: the packaged `mini` base, a folder, or a hub id."""
+
+    name: str = MISSING
+    path: str = MISSING  # "mini", a folder, or a hub id
+    label: str = ""
+    revision: str | None = None
+    dtype: str = "float32"
+    parameters: int = 0  # for the cost in FLOPs and GPU-hours of `composer plan`
+    needs: list[str] = field(default_factory=list)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        yield from _one_of("model.dtype", self.dtype, DTYPES)
+
+
+@dataclass
+class TrainerConfig:
+    """How a trial trains. Everything here decides the result, so all of it is in the trial's key."""
+
+    name: str = MISSING
+    epochs: int = 2
+    batch_size: int = 16  # rows a step, over all processes
+    learning_rate: float = 1e-3
+    schedule: str = "linear"
+    warmup_steps: int = 10
+    weight_decay: float = 0.0
+    optimizer: str = "adamw_torch"
+    max_grad_norm: float = 1.0
+    max_length: int = 512  # tokens; a longer row is an error
+    keep_checkpoint: bool = False
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        yield from _one_of("trainer.schedule", self.schedule, SCHEDULES)
+        for name in ("epochs", "batch_size", "max_length"):
+            if getattr(self, name) < 1:
+                yield f"trainer.{name} is {getattr(self, name)}: it must be at least 1"
+        for name in ("learning_rate", "max_grad_norm"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                yield f"trainer.{name} is {getattr(self, name)}: it must be a finite number above 0"
+        for name in ("weight_decay", "warmup_steps"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                yield f"trainer.{name} is {getattr(self, name)}: it must be a finite number of at least 0"
+
+
+@dataclass
+class MetricConfig:
+    """Where a score is found in lm-eval's output, and which way is better."""
+
+    task: str = MISSING
+    metric: str = MISSING
+    filter: str = "none"
+    higher_is_better: bool = True
+
+
+@dataclass
+class BenchmarkConfig:
+    """One benchmark: its accuracy, and a smooth score of the same items."""
+
+    label: str = MISSING
+    accuracy: MetricConfig = field(default_factory=MetricConfig)
+    smooth: MetricConfig | None = None
+
+
+@dataclass
+class BenchmarksConfig:
+    """The benchmarks of a recipe, each read from an lm-eval task."""
+
+    name: str = MISSING
+    tasks: str = MISSING  # a folder of lm-eval tasks below `eval/`, or a path
+    of: dict[str, BenchmarkConfig] = field(default_factory=dict)
+    batch_size: int = 64
+    limit: int | None = None  # items a task, for a quick look; null is all
+    needs: list[str] = field(default_factory=list)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        if self.batch_size < 1:
+            yield f"benchmarks.batch_size is {self.batch_size}: it must be at least 1"
+        if self.limit is not None and self.limit < 1:
+            yield f"benchmarks.limit is {self.limit}: it must be at least 1, or null for all items"
+
+
+@dataclass
+class ArmConfig:
+    """One arm: the study's mixture, or another recipe's, at the study's size and seed, with further edits."""
+
+    label: str = ""
+    recipe: str | None = None
+    edits: dict[str, EditConfig] = field(default_factory=dict)
+
+
+@dataclass
+class ComparisonConfig:
+    """A pair of arms to compare beside the baseline."""
+
+    arm: str = MISSING
+    against: str = MISSING
+
+
+@dataclass
+class StudyConfig:
+    """Which arms are trained, how often, and what is compared with what."""
+
+    name: str = ""
+    label: str = ""
+    seeds: int = 1
+    baseline: str | None = None
+    arms: dict[str, ArmConfig] = field(default_factory=dict)
+    comparisons: dict[str, ComparisonConfig] = field(default_factory=dict)
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        if self.seeds < 1:
+            yield f"study.seeds is {self.seeds}: it must be at least 1"
+        known = _listed(self.arms)
+        if self.baseline is not None and self.baseline not in self.arms:
+            yield f"study.baseline is {self.baseline}: it must be one of the arms {known}"
+        for name, pair in self.comparisons.items():
+            for side in ("arm", "against"):
+                if getattr(pair, side) not in self.arms:
+                    yield f"study.comparisons.{name}.{side} is {getattr(pair, side)}: it must be one of the arms {known}"
+            if pair.arm == pair.against:
+                yield f"study.comparisons.{name} compares {pair.arm} with itself: name two arms"
+
+
+@dataclass
+class LauncherConfig:
+    """How trials share the machine. Nothing here changes a result."""
+
+    workers: int = 2
+    threads: int = 1
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        for name in ("workers", "threads"):
+            if getattr(self, name) < 1:
+                yield f"launcher.{name} is {getattr(self, name)}: it must be at least 1"
+
+
+@dataclass
+class Config:
+    """A whole recipe."""
+
+    pool: PoolConfig = field(default_factory=PoolConfig)
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
+    study: StudyConfig = field(default_factory=StudyConfig)
+    launcher: LauncherConfig = field(default_factory=LauncherConfig)
+    out: str | None = None
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with the recipe and can be seen without its pool."""
+        sections = (getattr(self, f.name) for f in fields(self))
+        return [problem for section in sections if is_dataclass(section) for problem in _problems(section)]
+
+
+def _problems(section: Any) -> Iterator[str]:
+    yield from section.problems()
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> Iterator[str]:
+    if value not in allowed:
+        yield f"{key} is {value}: it must be one of {_listed(allowed)}"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(str(name) for name in names)

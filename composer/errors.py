@@ -1,0 +1,49 @@
+"""The errors that composer raises on purpose. Each message names the thing, its value, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ComposerError(Exception):
+    """The root of composer's errors; `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class RequestError(ComposerError):
+    """The request was wrong; nothing was changed."""
+
+    exit_code = 2
+
+
+class ConfigError(RequestError):
+    """A configuration has problems; all of them are listed.
+
+    Args:
+        problems: One sentence each, naming the key, its value and what is allowed.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class ShortageError(RequestError):
+    """A mixture asks for more rows than the pool has."""
+
+
+class PoolError(RequestError):
+    """A pool cannot be read or built."""
+
+
+class OutputError(RequestError):
+    """An output folder holds something that must not be overwritten."""
+
+
+class NeedsError(RequestError):
+    """The request needs something this machine lacks: the network, a GPU, an extra package."""
+
+
+class TrialError(ComposerError):
+    """A trial failed."""

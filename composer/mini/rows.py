@@ -1,0 +1,56 @@
+"""The mini pool's rows: four categories, each an endless seeded stream from which held-out entities are left out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from composer.mini import arithmetic, daily, facts, mcqa
+
+# The pool's shares by category: enough of each that 50,000 rows need no repeats outside MCQA.
+SHARES = {"openthought": 0.35, "ko_r1_stem": 0.25, "daily": 0.35, "mcqa": 0.05}
+
+Drawn = tuple[str, str, str, str]  # stratum, prompt, response, mode
+
+
+def draw(category: str, seed: int) -> Iterator[Drawn]:
+    """An endless stream of one category's rows; the same seed gives the same stream, of which any start is a pool."""
+    rng = random.Random(f"mini {category} {seed}")
+    return _STREAMS[category](rng)
+
+
+def _openthought(rng: random.Random) -> Iterator[Drawn]:
+    for problem in _problems(rng):
+        stratum, response = arithmetic.openthought(problem)
+        yield stratum, problem.question, response, "think"
+
+
+def _ko_r1_stem(rng: random.Random) -> Iterator[Drawn]:
+    for problem in _problems(rng):
+        stratum, response = arithmetic.ko_r1_stem(problem, rng)
+        yield stratum, problem.question, response, "think" if "<think>" in response else "no_think"
+
+
+def _problems(rng: random.Random) -> Iterator[arithmetic.Problem]:
+    while True:
+        problem = arithmetic.draw_problem(rng)
+        if not problem.held_out:
+            yield problem
+
+
+def _daily(rng: random.Random) -> Iterator[Drawn]:
+    while True:
+        chat = daily.draw_chat(rng)
+        if not chat.held_out:
+            yield chat.kind, chat.remark, chat.reply, "no_think"
+
+
+def _mcqa(rng: random.Random) -> Iterator[Drawn]:
+    known = {relation: facts.facts_of(relation, "train") for relation in facts.RELATIONS}
+    while True:
+        relation = rng.choice(facts.RELATIONS)
+        question = mcqa.draw_question(rng.choice(known[relation]), rng)
+        yield relation, question.prompt, question.response, "think"
+
+
+_STREAMS = {"openthought": _openthought, "ko_r1_stem": _ko_r1_stem, "daily": _daily, "mcqa": _mcqa}

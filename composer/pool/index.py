@@ -1,0 +1,97 @@
+"""The index of a pool: everything that composing needs to know of a row, and none of its text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("category", pa.dictionary(pa.int32(), pa.string())),
+        ("stratum", pa.dictionary(pa.int32(), pa.string())),
+        ("mode", pa.dictionary(pa.int32(), pa.string())),
+        ("source", pa.dictionary(pa.int32(), pa.string())),
+        ("n_chars", pa.int32()),
+        ("n_tokens", pa.int32()),
+        ("hash", pa.uint64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Index:
+    """The rows of a pool by position, which is their place in the pool's `rows/` files.
+
+    Attributes:
+        strata: Every (category, stratum) that occurs, sorted by category, then by stratum.
+        stratum: (n_rows,) int32, each row's place in `strata`.
+        hash: (n_rows,) uint64, the unseeded hash of each row's id.
+        n_tokens: (n_rows,) int32, tokens of each row under the pool's tokeniser.
+        ids: (n_rows,) strings, distinct.
+    """
+
+    strata: tuple[tuple[str, str], ...]
+    stratum: NDArray[np.int32]
+    hash: NDArray[np.uint64]
+    n_tokens: NDArray[np.int32]
+    ids: pa.StringArray
+
+    def __len__(self) -> int:
+        return len(self.stratum)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The category names, sorted."""
+        return tuple(sorted({category for category, _ in self.strata}))
+
+    def strata_of(self, category: str) -> tuple[int, ...]:
+        """The places in `strata` of one category's strata, in the order of their names."""
+        return tuple(place for place, (name, _) in enumerate(self.strata) if name == category)
+
+    @classmethod
+    def from_rows(
+        cls,
+        ids: Sequence[str],
+        categories: Sequence[str],
+        strata: Sequence[str],
+        n_tokens: Sequence[int],
+    ) -> Index:
+        """Builds an index from plain sequences of equal length, one entry a row."""
+        pairs = list(zip(categories, strata, strict=True))
+        places = {pair: place for place, pair in enumerate(sorted(set(pairs)))}
+        return cls(
+            strata=tuple(places),
+            stratum=np.array([places[pair] for pair in pairs], dtype=np.int32),
+            hash=np.array([row_hash(row_id) for row_id in ids], dtype=np.uint64),
+            n_tokens=np.asarray(n_tokens, dtype=np.int32),
+            ids=pa.array(ids, pa.string()),
+        )
+
+    @classmethod
+    def from_table(cls, table: pa.Table) -> Index:
+        """Reads an index from the columns of `index.parquet`."""
+        category, stratum = (table[name].combine_chunks().dictionary_decode() for name in ("category", "stratum"))
+        joined = pa.table({"category": category, "stratum": stratum})
+        kinds = joined.group_by(["category", "stratum"]).aggregate([]).sort_by([("category", "ascending"), ("stratum", "ascending")])
+        strata = tuple(zip(kinds["category"].to_pylist(), kinds["stratum"].to_pylist(), strict=True))
+        places = kinds.append_column("place", pa.array(range(len(strata)), pa.int32()))
+        numbered = joined.append_column("row", pa.array(np.arange(len(table)), pa.int64()))
+        placed = numbered.join(places, ["category", "stratum"]).sort_by("row")
+        return cls(
+            strata=strata,
+            stratum=placed["place"].to_numpy(),
+            hash=table["hash"].to_numpy(),
+            n_tokens=table["n_tokens"].to_numpy(),
+            ids=table["id"].combine_chunks(),
+        )
+
+
+def row_hash(row_id: str) -> int:
+    """The unseeded sampling hash of a row's id, in [0, 2^64)."""
+    return int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest(), "big")
