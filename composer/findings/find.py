@@ -1,0 +1,117 @@
+"""Reads a run's finished trials and writes what they say to `RUN/results.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.artifacts import read_json, write_json
+from composer.errors import RequestError, TrialError
+from composer.findings.cost import cost
+from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
+from composer.findings.items import read_paired
+from composer.findings.results import VERSION, Arm, Benchmark, Measure, Results, Trial
+from composer.findings.statistics import ESTIMAND, LEVEL
+
+
+def find(run: Path) -> Results:
+    """Scores, gains and cost of the trials in `run`; leaves them in `run/results.json`.
+
+    Args:
+        run: A folder with `plan.json` and `trials/KEY/`. Trials may be missing or failed: they are shown as such.
+
+    Raises:
+        RequestError: `run` is not a run folder.
+        TrialError: The items of finished trials do not pair, or lack a benchmark.
+    """
+    plan = read_plan(run)
+    trials = tuple(_trial(run, one) for one in plan["trials"])
+    keys: dict[str, dict[int, str]] = {name: {} for name in plan["arms"]}
+    for trial in trials:
+        if trial.status == "finished":
+            keys[trial.arm][trial.seed] = trial.key
+    finished = list(dict.fromkeys(trial.key for trial in trials if trial.status == "finished"))
+    values = read_paired(run, finished)
+    benchmarks = tuple(_benchmark(name, one, values) for name, one in plan["benchmarks"].items())
+    pairs = contrasts(plan["baseline"], plan["arms"], plan["comparisons"])
+    all_gains, families = corrected(gains(pairs, benchmarks, keys, values), benchmarks, keys)
+    records = {key: read_json(run / "trials" / key / "record.json") for key in finished}
+    of_arm = {arm: {seed: records[key] for seed, key in of.items()} for arm, of in keys.items()}
+    baseline = plan["baseline"]
+    results = Results(
+        version=VERSION,
+        recipe=plan["recipe"],
+        label=plan["label"],
+        baseline=baseline,
+        level=LEVEL,
+        estimand=ESTIMAND,
+        benchmarks=benchmarks,
+        arms=tuple(_arm(name, one) for name, one in plan["arms"].items()),
+        trials=trials,
+        scores=tuple(scores(benchmarks, keys, values)),
+        gains=all_gains,
+        families=families,
+        cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
+    )
+    write_json(run / "results.json", results.to_json())
+    return results
+
+
+def read_plan(run: Path) -> dict[str, Any]:
+    """Reads `RUN/plan.json`.
+
+    Raises:
+        RequestError: There is none, or it has another version.
+    """
+    path = run / "plan.json"
+    if not path.is_file():
+        raise RequestError(f"{run} holds no plan.json, so it is not a run folder: name the folder of a `composer run`")
+    plan: dict[str, Any] = read_json(path)
+    if plan.get("version") != 1:
+        raise RequestError(f"{path} has version {plan.get('version')}: this composer reads version 1; run again")
+    return plan
+
+
+def _trial(run: Path, planned: Mapping[str, Any]) -> Trial:
+    folder = run / "trials" / planned["key"]
+    failed = folder / "failed.json"
+    arm, seed, key = planned["arm"], planned["seed"], planned["key"]
+    # A trial that failed once and finished later has both files.
+    if (folder / "record.json").is_file():
+        return Trial(arm, seed, key, "finished", None)
+    if failed.is_file():
+        return Trial(arm, seed, key, "failed", str(read_json(failed)["error"]))
+    return Trial(arm, seed, key, "missing", None)
+
+
+def _arm(name: str, planned: Mapping[str, Any]) -> Arm:
+    mixture = planned["mixture"]
+    return Arm(
+        name=name,
+        label=planned["label"] or name,
+        mixture=mixture["digest"],
+        rows=mixture["rows"],
+        tokens=planned["training_tokens"],
+        steps=planned["steps"],
+    )
+
+
+def _benchmark(name: str, planned: Mapping[str, Any], values: Values) -> Benchmark:
+    accuracy = _measure(planned["accuracy"])
+    smooth = _measure(planned["smooth"]) if planned.get("smooth") else None
+    for key, groups in values.items():
+        for measure in (accuracy, smooth):
+            if measure is not None and group(measure) not in groups:
+                known = "; ".join(f"{one.task}, {one.filter}, {one.metric}" for one in sorted(groups))
+                raise TrialError(
+                    f"trial {key} has no items for benchmark {name}: task {measure.task}, filter {measure.filter}, "
+                    f"metric {measure.metric}; it has {known or 'none'}; correct benchmarks.of.{name}"
+                )
+    first = next(iter(values.values()), None)
+    items = None if first is None else len(first[group(accuracy)])
+    return Benchmark(name, planned["label"] or name, items, accuracy, smooth)
+
+
+def _measure(planned: Mapping[str, Any]) -> Measure:
+    return Measure(planned["task"], planned["metric"], planned["filter"], planned["higher_is_better"])

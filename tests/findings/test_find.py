@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from composer.artifacts import read_json, write_json
+from composer.errors import RequestError, TrialError
+from composer.findings import Results, find
+from composer.findings.gains import SAME_TRIALS
+from composer.findings.statistics import NO_SEED, ONE_SEED
+from findings.run_folder import ACCURACY, ARMS, BENCHMARKS, item_table, write_run
+
+
+def test_scores_are_the_means_of_the_items(run: Path) -> None:
+    results = find(run)
+    score = results.score("run2", "mclm_ko", "accuracy")
+    expected = []
+    for seed in range(4):
+        items = item_table("run2", seed, 150).to_pandas()
+        items = items[(items["task"] == "mclm_ko") & (items["metric"] == "exact_match")]
+        expected.append(items["value"].mean())
+    assert score.seeds == (0, 1, 2, 3)
+    assert score.values == pytest.approx(expected)
+    assert score.mean == pytest.approx(sum(expected) / 4)
+    assert score.sd == pytest.approx(stats.tstd(expected))
+
+
+def test_gains_are_paired_t_tests_of_the_scores(run: Path) -> None:
+    results = find(run)
+    for gain in results.gains:
+        arm, against = (results.score(side, gain.benchmark, gain.kind) for side in (gain.arm, gain.against))
+        theirs = stats.ttest_rel(arm.values, against.values)
+        interval = theirs.confidence_interval(0.95)
+        assert (gain.arm_mean, gain.against_mean) == (pytest.approx(arm.mean), pytest.approx(against.mean))
+        assert gain.p == pytest.approx(theirs.pvalue)
+        assert (gain.low, gain.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_what_the_arms_were_drawn_with_is_found(tmp_path: Path) -> None:
+    results = find(write_run(tmp_path, seeds=6))
+    for place, arm in enumerate(list(ARMS)[1:], 1):
+        for column, benchmark in enumerate(BENCHMARKS):
+            gain = results.gain((None, arm, "run1"), benchmark, "accuracy")
+            truth = ACCURACY[place, column] - ACCURACY[0, column]
+            assert gain.gain == pytest.approx(truth, abs=0.05)
+    mcqa_left_out = results.gain((None, "run2", "run1"), "kmmlu_redux", "accuracy")
+    assert mcqa_left_out.verdict == "worse"
+    maths = results.gain((None, "run2", "run1"), "mclm_ko", "accuracy")
+    assert maths.verdict == "better"
+    # Fewer bits per byte are better, so this gain below 0 is an improvement.
+    bits = results.gain((None, "run2", "run1"), "mclm_ko", "smooth")
+    assert bits.gain is not None and bits.gain < 0
+    assert bits.verdict == "better"
+
+
+def test_every_contrast_is_there_and_holm_runs_over_its_own_family(run: Path) -> None:
+    results = find(run)
+    assert results.contrasts() == [
+        (None, "run2", "run1"),
+        (None, "run3", "run1"),
+        (None, "run4", "run1"),
+        ("mcqa_restores", "run3", "run2"),
+        ("openthought_for_daily", "run4", "run3"),
+    ]
+    assert [(family.kind, family.size, family.tested) for family in results.families] == [
+        ("accuracy", 20, 20),
+        ("smooth", 20, 20),
+    ]
+    for kind in ("accuracy", "smooth"):
+        gains = sorted((g for g in results.gains if g.kind == kind), key=lambda gain: gain.p or 0)
+        assert gains[0].p_holm == pytest.approx(20 * (gains[0].p or 0))
+
+
+def test_a_comparison_that_repeats_a_gain_is_one_hypothesis(tmp_path: Path) -> None:
+    again = {"again": {"arm": "run2", "against": "run1"}, "reversed": {"arm": "run1", "against": "run2"}}
+    results = find(write_run(tmp_path, arms=("run1", "run2"), comparisons=again, smooth=False))
+    assert [family.size for family in results.families] == [4]
+    first = results.gain((None, "run2", "run1"), "haerae", "accuracy")
+    assert results.gain(("again", "run2", "run1"), "haerae", "accuracy").p_holm == first.p_holm
+    assert results.gain(("reversed", "run1", "run2"), "haerae", "accuracy").p_holm == first.p_holm
+
+
+def test_two_arms_that_are_the_same_trials_have_no_interval_and_no_hypothesis(run: Path) -> None:
+    plan = read_json(run / "plan.json")
+    plan["trials"] = [{**one, "key": one["key"]} for one in plan["trials"] if one["arm"] != "run4"]
+    plan["trials"] += [{**one, "arm": "run4"} for one in plan["trials"] if one["arm"] == "run1"]
+    write_json(run / "plan.json", plan)
+    results = find(run)
+    gain = results.gain((None, "run4", "run1"), "haerae", "accuracy")
+    assert (gain.gain, gain.low, gain.p, gain.p_holm, gain.reason) == (0.0, None, None, None, SAME_TRIALS)
+    # run4 against run3 is now run3 against run1 turned round, and run4 against run1 is nothing to test.
+    assert [family.size for family in results.families] == [12, 12]
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    find(write_run(tmp_path / "one"))
+    find(write_run(tmp_path / "two"))
+    first = (tmp_path / "one" / "results.json").read_bytes()
+    assert first == (tmp_path / "two" / "results.json").read_bytes()
+    find(tmp_path / "one")
+    assert first == (tmp_path / "one" / "results.json").read_bytes()
+
+
+def test_a_slower_machine_changes_only_the_cost(tmp_path: Path) -> None:
+    fast, slow = (find(write_run(tmp_path / str(scale), seconds=scale)).to_json() for scale in (1.0, 3.0))
+    changed = [name for name in fast if fast[name] != slow[name]]
+    assert changed == ["cost"]
+
+
+def test_the_file_reads_back_as_what_was_found(run: Path) -> None:
+    assert find(run) == Results.read(run)
+
+
+def test_failed_and_missing_trials_are_shown_and_leave_the_other_seeds(tmp_path: Path) -> None:
+    run = write_run(tmp_path, failed=[("run4", 3)], missing=[("run4", 0), ("run1", 1)])
+    results = find(run)
+    by_status = {
+        status: [(t.arm, t.seed) for t in results.trials if t.status == status] for status in ("failed", "missing")
+    }
+    assert by_status == {"failed": [("run4", 3)], "missing": [("run1", 1), ("run4", 0)]}
+    assert next(t.error for t in results.trials if t.status == "failed") == "CUDA out of memory <at step 12>"
+    gain = results.gain((None, "run4", "run1"), "haerae", "accuracy")
+    assert (gain.seeds, gain.reason) == ((2,), ONE_SEED)
+    assert results.score("run4", "haerae", "accuracy").seeds == (1, 2)
+
+
+def test_an_arm_without_a_finished_trial_has_no_gain_but_counts_in_the_family(tmp_path: Path) -> None:
+    results = find(write_run(tmp_path, failed=[("run4", seed) for seed in range(4)]))
+    gain = results.gain((None, "run4", "run1"), "haerae", "accuracy")
+    assert (gain.gain, gain.reason) == (None, NO_SEED)
+    assert results.score("run4", "haerae", "accuracy").mean is None
+    assert [(family.size, family.tested) for family in results.families] == [(20, 12), (20, 12)]
+    assert results.cost[-1].total_seconds is None
+
+
+def test_a_run_with_nothing_finished_is_still_a_result(tmp_path: Path) -> None:
+    nothing = [(arm, seed) for arm in ARMS for seed in range(4)]
+    results = find(write_run(tmp_path, missing=nothing))
+    assert results.count("missing") == 16
+    assert {gain.gain for gain in results.gains} == {None}
+    assert results.benchmarks[0].items is None
+
+
+def test_without_a_baseline_only_the_comparisons_have_gains(tmp_path: Path) -> None:
+    results = find(write_run(tmp_path, baseline=None))
+    assert [contrast[0] for contrast in results.contrasts()] == ["mcqa_restores", "openthought_for_daily"]
+    assert {cost.relative for cost in results.cost} == {None}
+
+
+def test_cost_is_paired_with_the_baseline_by_seed(run: Path) -> None:
+    results = find(run)
+    cost = results.cost[list(ARMS).index("run2")]
+    assert cost.relative is not None
+    assert cost.relative.rows == pytest.approx(1.0)
+    assert results.cost[0].relative is not None
+    assert results.cost[0].relative.train_seconds == pytest.approx(1.0)
+    seconds = {
+        arm: [
+            read_json(run / "trials" / t.key / "record.json")["training"]["seconds"]
+            for t in results.trials
+            if t.arm == arm
+        ]
+        for arm in ("run1", "run2")
+    }
+    expected = stats.gmean([ours / theirs for ours, theirs in zip(seconds["run2"], seconds["run1"], strict=True)])
+    assert cost.relative.train_seconds == pytest.approx(expected)
+
+
+def test_items_that_do_not_pair_leave_no_results(run: Path) -> None:
+    other = find(run).trials[5]
+    (run / "results.json").unlink()
+    shutil.rmtree(run / "trials" / other.key)
+    write_run(run.parent / "longer", items=151)
+    shutil.copytree(run.parent / "longer" / "trials" / other.key, run / "trials" / other.key)
+    with pytest.raises(TrialError, match="do not pair"):
+        find(run)
+    assert not (run / "results.json").exists()
+
+
+def test_a_benchmark_that_the_items_lack_is_named(run: Path) -> None:
+    plan = read_json(run / "plan.json")
+    plan["benchmarks"]["haerae"]["accuracy"]["filter"] = "none"
+    write_json(run / "plan.json", plan)
+    with pytest.raises(TrialError, match="no items for benchmark haerae: task haerae, filter none, metric exact_match"):
+        find(run)
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"holds no plan\.json"):
+        find(tmp_path)
+    with pytest.raises(RequestError, match=r"holds no results\.json"):
+        Results.read(tmp_path)
+    write_json(tmp_path / "plan.json", {"version": 2})
+    with pytest.raises(RequestError, match="version 2"):
+        find(tmp_path)
