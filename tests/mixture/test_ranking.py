@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composer.mixture.ranking import Ranking, export_keys, mix, rank_keys
+
+from .worlds import Rows, collide, index_of, pools
+
+WORDS = np.random.default_rng(0).integers(0, 2**64, 4096, dtype=np.uint64)
+
+
+def test_mix_is_splitmix64() -> None:
+    # The first draws of Java's SplittableRandom(0), as published with the algorithm.
+    golden = 0x9E3779B97F4A7C15
+    states = np.array([golden, 2 * golden % 2**64, 3 * golden % 2**64], np.uint64)
+    assert [hex(word) for word in mix(states)] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4", "0x6c45d188009454f"]
+
+
+@pytest.mark.parametrize("bit", range(64))
+def test_every_bit_of_a_hash_stirs_half_the_bits_of_its_key(bit: int) -> None:
+    flipped = rank_keys(WORDS ^ np.uint64(1 << bit), 7) ^ rank_keys(WORDS, 7)
+    assert abs(np.bitwise_count(flipped).mean() - 32) < 0.5
+
+
+def test_seeds_and_copies_give_unrelated_orders() -> None:
+    zero, one = rank_keys(WORDS, 0), rank_keys(WORDS, 1)
+    first = export_keys(zero, np.zeros(len(WORDS), np.int64))
+    second = export_keys(zero, np.ones(len(WORDS), np.int64))
+    orders = [keys.argsort().argsort() for keys in (WORDS, zero, one, first, second)]
+    related = np.corrcoef(orders) - np.eye(len(orders))
+    assert abs(related).max() < 4 / np.sqrt(len(WORDS))
+
+
+@given(pools(), st.integers(0, 2**63 - 1), st.integers(0, 60), st.sampled_from([2, 5, 2**63]))
+def test_first_is_the_head_of_the_stratum_sorted_by_key_and_id(rows: Rows, seed: int, n: int, kinds: int) -> None:
+    index = collide(index_of(rows), kinds)
+    ranking = Ranking(index, seed)
+    keys = rank_keys(index.hash, seed)
+    for place, pair in enumerate(index.strata):
+        members = [row for row, (_, *of, _) in enumerate(rows) if tuple(of) == pair]
+        assert ranking.sizes[place] == len(members)
+        expected = sorted(members, key=lambda row: (keys[row], rows[row][0]))
+        assert ranking.first(place, n).tolist() == expected[:n]
