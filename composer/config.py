@@ -140,7 +140,8 @@ class ModelConfig:
     label: str = ""
     revision: str | None = None
     dtype: str = "float32"
-    parameters: int = 0  # for the cost in FLOPs and GPU-hours of `composer plan`
+    parameters: int = 0
+    tokens_per_second: float = 0.0  # of one worker in training, as far as known: what `composer plan` reckons with
     needs: list[str] = field(default_factory=list)
 
     def problems(self) -> Iterator[str]:
@@ -206,6 +207,7 @@ class BenchmarksConfig:
     of: dict[str, BenchmarkConfig] = field(default_factory=dict)
     batch_size: int = 64
     limit: int | None = None  # items a task, for a quick look; null is all
+    seconds: float = 0.0  # of one evaluation and its start, as far as known: what `composer plan` reckons with
     needs: list[str] = field(default_factory=list)
 
     def problems(self) -> Iterator[str]:

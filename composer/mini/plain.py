@@ -20,8 +20,12 @@ _ENTRY = ("{label}={name}", "{label}: {name}", "{name} {label}", "{label}) {name
 _BETWEEN = (", ", " / ", "; ")
 
 
+# What stands before this mark in a document is drawn at random, so there is nothing in it to learn.
+GIVEN = "\0"
+
+
 def document(rng: random.Random) -> str:
-    """Draws one document, in the proportions the base was trained on."""
+    """Draws one document, in the proportions the base was trained on; it may hold one `GIVEN` mark."""
     return rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0](rng)
 
 
@@ -41,14 +45,14 @@ def lookups(rng: random.Random) -> str:
     listed = between.join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
     pairs = rng.choices(list(zip(names, labels, strict=True)), k=rng.randint(6, 12))
     place = rng.choice(_PLACE)
-    return f"{listed}. " + " ".join(place(name, label) for name, label in pairs)
+    return f"{listed}. {GIVEN}" + " ".join(place(name, label) for name, label in pairs)
 
 
 def echoes(rng: random.Random) -> str:
     """Names and numbers in a row, said again in the same order."""
     said = [rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))]
     row = rng.choice((", ", " ", " / ")).join(said)
-    return ". ".join([row] * rng.randint(2, 3)) + "."
+    return f"{row}. {GIVEN}" + ". ".join([row] * rng.randint(1, 2)) + "."
 
 
 def equations(rng: random.Random) -> str:

@@ -22,6 +22,8 @@ from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 from composer.mini import plain
 from composer.mini import tokenizer as mini_tokenizer
 
+IGNORED = -100  # the label that cross entropy leaves out
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -69,17 +71,21 @@ def build_model(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Lfm2F
     return Lfm2ForCausalLM(config)
 
 
-def batches(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Iterator[torch.Tensor]:
-    """Endless batches of token ids, (batch, length): documents end to end, cut where a block is full."""
+def batches(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless batches of token ids and labels, (batch, length): documents end to end, cut where a block is full."""
     rng = random.Random(settings.seed)
     end = tokenizer.convert_tokens_to_ids(mini_tokenizer.TEXT_END)
-    size, stream = settings.batch * settings.length, list[int]()
+    size = settings.batch * settings.length
+    ids, labels = list[int](), list[int]()
     while True:
-        while len(stream) < size:
-            for ids in tokenizer([plain.document(rng) for _ in range(64)])["input_ids"]:
-                stream += [*ids, end]
-        yield torch.tensor(stream[:size]).view(settings.batch, settings.length)
-        del stream[:size]
+        while len(ids) < size:
+            halves = [plain.document(rng).rpartition(plain.GIVEN) for _ in range(64)]
+            given, told = (tokenizer([half[part] for half in halves])["input_ids"] for part in (0, 2))
+            for known, learned in zip(given, told, strict=True):
+                ids += [*known, *learned, end]
+                labels += [*[IGNORED] * len(known), *learned, end]
+        yield tuple(torch.tensor(stream[:size]).view(settings.batch, settings.length) for stream in (ids, labels))
+        del ids[:size], labels[:size]
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -98,11 +104,11 @@ def probe(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int 
     recall = _right(model, tokenizer, [(prompt, fact.value) for prompt, fact in zip(prompts, facts, strict=True)])
     lookups, results = [], []
     while len(lookups) < 400:
-        listed, _, told = plain.lookups(rng).partition(". ")
+        listed, _, told = plain.lookups(rng).partition(plain.GIVEN)
         first = told.split(". ")[0].rstrip(".")
         label = next((part for part in reversed(first.replace("=", " ").replace("에 ", " ").split()) if len(part) == 1), None)
         if label and first.endswith(label):
-            lookups.append((f"{listed}. {first[: -len(label)]}", label))
+            lookups.append((f"{listed}{first[: -len(label)]}", label))
     while len(results) < 400:
         left, _, right = plain.equations(rng).partition("=")
         results.append((left + "=", right.split(",")[0].split(" ")[0].rstrip(".")))
@@ -133,12 +139,14 @@ def train(settings: Settings, folder: Path) -> None:
         [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain_, "weight_decay": 0.0}],
         lr=settings.peak_lr,
         betas=(0.9, 0.98),
+        fused=True,
     )
     started, losses = time.monotonic(), []
-    for step, ids in zip(range(settings.steps), batches(settings, tokenizer), strict=False):
+    for step, (ids, labels) in zip(range(settings.steps), batches(settings, tokenizer), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
-        loss = model(ids, labels=ids).loss
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(ids, labels=labels).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()

@@ -1,0 +1,119 @@
+"""The command line: `composer VERB [RECIPE] [key=value …]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from composer import __version__
+from composer.errors import ComposerError, ConfigError, RequestError
+from composer.verbs import Request
+
+INTERRUPTED = 130
+
+VERBS: dict[str, str] = {
+    "list": "recipes, pools, mixtures, models, trainers and benchmarks to choose from",
+    "compose": "build one mixture: OUT/{data/*.parquet, manifest.json, README.md}",
+    "plan": "arms × seeds, rows, tokens and expected time; runs nothing",
+    "run": "run the recipe; run again, it goes on where it stopped",
+    "report": "rebuild the results and the report of a run",
+    "doctor": "what this machine can run, and what is missing",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code: 0 done, 1 the work failed, 2 the request was wrong."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.verb is None:
+        parser.print_help()
+        return 0
+    console, errors = Console(), Console(stderr=True)
+    try:
+        return _verb(given.verb)(_request(given), console)
+    except ConfigError as error:
+        for problem in error.problems:
+            errors.print(f"[red]error:[/] {_plain(problem)}", highlight=False, soft_wrap=True)
+        return error.exit_code
+    except ComposerError as error:
+        errors.print(f"[red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        errors.print("interrupted; the same command goes on where it stopped", highlight=False)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="composer",
+        description="Compose dataset mixtures exactly; plan, run and report ablations of them.",
+        epilog="composer VERB --help says more of each. Try: composer run quickstart",
+    )
+    parser.add_argument("--version", action="version", version=f"composer {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, told in VERBS.items():
+        verb = verbs.add_parser(name, help=told, description=told[0].upper() + told[1:] + ".")
+        verb.add_argument("--json", action="store_true", help="print the result as JSON")
+        if name in {"list", "doctor"}:
+            continue
+        if name == "report":
+            verb.add_argument("run", metavar="RUN", help="the folder of a run, such as runs/quickstart")
+            continue
+        verb.add_argument("recipe", nargs="?", metavar="RECIPE", help="one of `composer list`")
+        verb.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides, such as mixture.size=50000")
+        verb.add_argument("--cfg", choices=("job",), help="print the composed config and stop")
+        if name == "compose":
+            verb.add_argument("--arm", help="which arm of a recipe that has several")
+            verb.add_argument("--workers", type=int, default=1, help="threads that read the pool (the result is the same)")
+    return parser
+
+
+def _request(given: argparse.Namespace) -> Request:
+    """The request, a recipe told from an override by its equals sign."""
+    recipe, overrides = getattr(given, "recipe", None), list(getattr(given, "overrides", ()))
+    if recipe is not None and ("=" in recipe or recipe.startswith("~")):
+        recipe, overrides = None, [recipe, *overrides]
+    named = [text for text in overrides if text.startswith("recipes=")]
+    if named:
+        recipe, overrides = named[-1].removeprefix("recipes="), [text for text in overrides if text not in named]
+    if recipe is None and given.verb == "run":
+        raise RequestError("composer run needs a recipe, such as composer run quickstart; `composer list` names them")
+    return Request(
+        recipe=recipe,
+        overrides=tuple(overrides),
+        json=given.json,
+        print_config=getattr(given, "cfg", None) is not None,
+        run=Path(given.run) if getattr(given, "run", None) else None,
+        arm=getattr(given, "arm", None),
+        workers=getattr(given, "workers", 1),
+    )
+
+
+def _verb(name: str) -> Callable[[Request, Console], int]:
+    """The verb's function; its module is imported only now, so that `--help` is quick."""
+    import composer.verbs as verbs
+
+    chosen: Callable[[Request, Console], int] = getattr(verbs, f"{name}_")
+    return chosen
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as JSON on standard output."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""Recipes: Hydra composes the YAML and the overrides, the schema types them, every problem is told at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from composer.config import ArmConfig, Config, MixtureConfig
+from composer.errors import ConfigError
+from composer.resources import conf_folder, recipes_folder
+
+GROUPS = ("pool", "mixture", "model", "trainer", "benchmarks", "study", "launcher")
+# Mappings whose keys are the user's to choose, so that an override may add one.
+_OPEN = ("mixture.quotas", "pool.sources")
+# The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
+_OPEN_SECTIONS = ("mixture.edits", "study.arms", "study.comparisons", "benchmarks.of")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as asked for: its name, the overrides, the config, and each arm's mixture."""
+
+    name: str
+    overrides: tuple[str, ...]
+    config: Config
+    mixtures: dict[str, MixtureConfig]
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The config as plain values."""
+        return dict(OmegaConf.to_container(OmegaConf.structured(self.config), resolve=True))  # type: ignore[arg-type]
+
+    @property
+    def out(self) -> Path:
+        """Where the results go: `out`, or `runs/RECIPE`."""
+        return Path(self.config.out).expanduser() if self.config.out else Path("runs") / self.name
+
+    @property
+    def arms(self) -> dict[str, ArmConfig]:
+        """The study's arms; a recipe without a study is one arm, named after it."""
+        if self.config.study.arms:
+            return self.config.study.arms
+        return {self.name.rsplit("/", 1)[-1]: ArmConfig(label=self.config.study.label)}
+
+
+def load_recipe(name: str | None, overrides: Sequence[str]) -> Recipe:
+    """Loads a recipe with overrides and checks everything that can be checked without its pool.
+
+    Raises:
+        ConfigError: The recipe is unknown, or keys, types or values are wrong; all problems are listed.
+    """
+    config = _compose(name, overrides)
+    if problems := config.problems():
+        raise ConfigError(problems)
+    recipe = Recipe(name or "default", tuple(overrides), config, {})
+    for_mixture = [text for text in overrides if text.lstrip("+~").startswith("mixture")]
+    for arm, declared in recipe.arms.items():
+        if declared.recipe in (None, name):
+            mixture = config.mixture
+        else:
+            theirs = _compose(declared.recipe, for_mixture).mixture
+            # The study's size and seed hold for every arm, so that arms are comparable.
+            ours = {key: getattr(config.mixture, key) for key in ("size", "seed", "shortage", "max_repeats")}
+            mixture = replace(theirs, **ours)
+        mixture = replace(mixture, edits={**mixture.edits, **declared.edits})
+        if problems := [f"arm {arm}: {problem}" for problem in mixture.problems()]:
+            raise ConfigError(problems)
+        recipe.mixtures[arm] = mixture
+    return recipe
+
+
+def recipe_names() -> list[str]:
+    """The names of all recipes: the packaged ones, and those below `recipes/` in the current folder."""
+    folders = {recipes_folder(), Path.cwd() / "recipes"}
+    return sorted({str(f.relative_to(d).with_suffix("")) for d in folders for f in d.rglob("*.yaml")})
+
+
+def options(group: str) -> list[str]:
+    """The names a group offers, such as `mini` for `model`."""
+    folders = {conf_folder() / group, Path.cwd() / "conf" / group}
+    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
+
+
+def described_recipes() -> dict[str, str]:
+    """Every recipe with the first line of comment in its file."""
+    roots = (Path.cwd() / "recipes", recipes_folder())
+    return {name: _comment(roots, name) for name in recipe_names()}
+
+
+def described_options(group: str) -> dict[str, str]:
+    """Every option of a group with the first line of comment in its file."""
+    roots = (Path.cwd() / "conf" / group, conf_folder() / group)
+    return {name: _comment(roots, name) for name in options(group)}
+
+
+def _comment(roots: Sequence[Path], name: str) -> str:
+    file = next(path for root in roots if (path := root / f"{name}.yaml").is_file())
+    lines = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+    return next((line for line in lines if not line.startswith("@package")), "")
+
+
+def as_yaml(config: Config) -> str:
+    """The config as YAML, as `--cfg job` prints it and `config.yaml` keeps it."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+
+
+def _compose(name: str | None, overrides: Sequence[str]) -> Config:
+    if name is not None and name not in recipe_names():
+        raise ConfigError([f"recipe {name} is unknown: {_nearest(name, recipe_names())}"])
+    parsed = _parsed(overrides)
+    checked = [_checked(override) for override in parsed]
+    late = [_nested(override) for override in parsed if _is_late(override)]
+    checked = [text for text, override in zip(checked, parsed, strict=True) if not _is_late(override)]
+    ConfigStore.instance().store(name="schema", node=Config)
+    roots = [recipes_folder().parent, Path.cwd(), *([Path.cwd() / "conf"] if (Path.cwd() / "conf").is_dir() else [])]
+    search = ",".join(f"'file://{root}'" for root in roots)
+    asked = [f"hydra.searchpath=[{search}]", *([f"recipes={name}"] if name else []), *checked]
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            composed = compose("config", asked)
+        OmegaConf.set_struct(composed, False)
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed, *late))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError([_explained(error)]) from error
+    assert isinstance(config, Config)
+    return config
+
+
+def _parsed(overrides: Sequence[str]) -> list[Override]:
+    parser, found, problems = OverridesParser.create(), [], []
+    for text in overrides:
+        try:
+            found.append(parser.parse_override(text))
+        except HydraException:
+            problems.append(f"{text} is not an override: it must be key=value, such as mixture.size=50000")
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _checked(override: Override) -> str:
+    """The override's text, its key checked against the schema; keys of open mappings may be new."""
+    key, text = override.key_or_group, str(override.input_line)
+    if key in GROUPS and isinstance(override.value(), str):
+        if override.value() not in options(key):
+            raise ConfigError([f"{key} is {override.value()}: {_nearest(str(override.value()), options(key))}"])
+        return text
+    if key.split(".")[0] == "hydra":
+        return text
+    if problem := _unknown_key(key, text):
+        raise ConfigError([problem])
+    opened = any(key.startswith(f"{mapping}.") for mapping in _OPEN)
+    return f"++{text}" if opened and text[0] not in "+~" else text
+
+
+def _is_late(override: Override) -> bool:
+    return not override.is_delete() and override.key_or_group.startswith(tuple(f"{name}." for name in _OPEN_SECTIONS))
+
+
+def _nested(override: Override) -> dict[str, Any]:
+    """An override as the nested mapping it stands for."""
+    value: Any = override.value()
+    for part in reversed(override.key_or_group.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _unknown_key(key: str, text: str) -> str | None:
+    """What is wrong with a key, walked through the schema from the root."""
+    kind: Any = Config
+    walked: list[str] = []
+    for part in key.split("."):
+        if is_dataclass(kind):
+            hints = get_type_hints(kind)
+            names = [field.name for field in fields(kind)]
+            if part not in names:
+                where = ".".join([*walked, part])
+                return f"{where} is not a key (in {text}): {_nearest(part, names)}"
+            kind = _inner(hints[part])
+        elif isinstance(kind, tuple):  # an open mapping: any name, then what it holds
+            kind = _inner(kind[1])
+        else:
+            return f"{'.'.join(walked)} is a single value (in {text}): it has no key {part}"
+        walked.append(part)
+    return None
+
+
+def _inner(hint: Any) -> Any:
+    """A dataclass as it is, a mapping as its (key, value) types, anything else as None; optional or not."""
+    if is_dataclass(hint):
+        return hint
+    arguments = get_args(hint)
+    if len(arguments) == 2 and type(None) not in arguments and getattr(hint, "__origin__", None) in (dict, Mapping):
+        return arguments
+    return next((found for a in arguments if a is not type(None) and (found := _inner(a)) is not None), None)
+
+
+def _explained(error: BaseException) -> str:
+    """Hydra's innermost cause in one line, which names the key and the value."""
+    chain = list(_causes(error))
+    if chain[-1] is error and "Config search path" in str(error):
+        return str(error).split("Config search path")[0].strip()
+    for cause in reversed(chain):
+        key, kind = getattr(cause, "full_key", None), getattr(cause, "object_type", None)
+        if key and "not in" in str(cause) and isinstance(kind, type) and is_dataclass(kind):
+            names = [field.name for field in fields(kind)]
+            return f"{key} is not a key: {_nearest(str(key).rsplit('.', 1)[-1], names)}"
+        if key:
+            return f"{key}: {str(cause).splitlines()[0]}"
+    return str(chain[-1]).strip().replace("\n", " ")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _nearest(given: str, known: Sequence[str]) -> str:
+    """What is allowed, and what the user most likely meant."""
+    close = difflib.get_close_matches(given, known, 1)
+    return f"it must be one of {', '.join(known)}" + (f" (did you mean {close[0]}?)" if close else "")

@@ -1,0 +1,1 @@
+"""Studies: the arms of a recipe, repeated over seeds, planned, run and remembered."""
