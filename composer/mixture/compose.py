@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from composer.config import MixtureConfig
 from composer.errors import ConfigError
-from composer.mixture.edits import apply_edits, unknown_category
+from composer.mixture.edits import apply_edits, unknown_in_edits
 from composer.mixture.quotas import count_rows, stratum_rows
 from composer.mixture.ranking import Ranking, export_keys, rank_keys, sort_by_key
 from composer.mixture.shortage import Rows, settle
@@ -81,7 +81,12 @@ def compose(index: Index, config: MixtureConfig) -> Mixture:
         ShortageError: The pool lacks rows.
     """
     known = index.categories
-    if unknown := [unknown_category("mixture.quotas", name, known) for name in config.quotas if name not in known]:
+    unknown = [
+        f"mixture.quotas.{name} is {quota}: the pool has no such category; it must be one of {', '.join(known)}"
+        for name, quota in config.quotas.items()
+        if name not in known
+    ]
+    if unknown := [*unknown, *unknown_in_edits(config.edits, known)]:
         raise ConfigError(unknown)
     ranking = Ranking(index, config.seed)
     counts = apply_edits(count_rows(config, ranking), config.edits, known)

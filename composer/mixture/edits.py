@@ -30,7 +30,7 @@ def apply_edits(
         ConfigError: An edit names a category that the pool lacks, or takes one that the mixture lacks; it sets more
             rows than there are; it leaves none.
     """
-    if unknown := [problem for name, edit in edits.items() for problem in _unknown(name, edit, categories)]:
+    if unknown := list(unknown_in_edits(edits, categories)):
         raise ConfigError(unknown)
     edited = dict(sorted(counts.items()))
     for name, edit in edits.items():
@@ -41,17 +41,15 @@ def apply_edits(
     return edited
 
 
-def unknown_category(key: str, category: str, categories: Sequence[str]) -> str:
-    """The problem that `key` names a category which the pool lacks."""
-    return f"{key} names {category}: the pool has no such category; it must be one of {', '.join(categories)}"
-
-
-def _unknown(name: str, edit: EditConfig, categories: Sequence[str]) -> Iterator[str]:
-    replaced = edit.replace or {}
-    named = [edit.drop] if edit.drop is not None else [*replaced, *replaced.values(), *(edit.set or edit.share or {})]
-    for category in named:
-        if category not in categories:
-            yield unknown_category(f"mixture.edits.{name}.{edit.operation}", category, categories)
+def unknown_in_edits(edits: Mapping[str, EditConfig], categories: Sequence[str]) -> Iterator[str]:
+    """The problems of edits that name categories which the pool lacks."""
+    for name, edit in edits.items():
+        replaced = edit.replace or {}
+        named = [*replaced, *replaced.values(), *(edit.set or edit.share or {})]
+        for category in named if edit.drop is None else [edit.drop]:
+            if category not in categories:
+                key = f"mixture.edits.{name}.{edit.operation}"
+                yield f"{key} names {category}: the pool has no such category; it must be one of {', '.join(categories)}"
 
 
 def _apply(key: str, counts: dict[str, int], edit: EditConfig) -> dict[str, int]:

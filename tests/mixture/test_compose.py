@@ -190,13 +190,13 @@ def test_a_row_is_as_likely_as_any_other() -> None:
     assert ((taken / seeds > 0.38) & (taken / seeds < 0.62)).all()
 
 
-def test_unknown_categories_in_quotas_are_all_named() -> None:
+def test_unknown_categories_in_quotas_and_edits_are_all_named() -> None:
     index = index_of(grid(mcqa=[5], daily=[5]))
     with pytest.raises(ConfigError) as caught:
-        compose(index, by_share(4, {"mcqa": 0.5, "mcq": 0.25, "daly": 0.25}))
+        compose(index, by_share(4, {"mcqa": 0.5, "mcq": 0.25, "daly": 0.25}, edits=edits(EditConfig(drop="a"))))
     assert caught.value.problems == [
-        f"mixture.quotas names {name}: the pool has no such category; it must be one of daily, mcqa"
-        for name in ("mcq", "daly")
+        f"{said}: the pool has no such category; it must be one of daily, mcqa"
+        for said in ("mixture.quotas.mcq is 0.25", "mixture.quotas.daly is 0.25", "mixture.edits.edit0.drop names a")
     ]
 
 

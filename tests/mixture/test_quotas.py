@@ -67,6 +67,13 @@ def test_a_budget_far_from_the_guess_is_still_met() -> None:
         assert count_rows(by_tokens({"mcqa": budget}), Ranking(index, 0)) == {"mcqa": expected}
 
 
+def test_rows_without_tokens_are_taken_as_long_as_the_budget_holds() -> None:
+    ranked = Ranking(index_of(grid(mcqa=[3100])), 0).first(0, 3100).tolist()
+    tokens = {row: 1 if rank < 100 else 0 if rank < 2100 else 1000 for rank, row in enumerate(ranked)}
+    index = index_of([(name, "mcqa", "s0", tokens[i]) for i, (name, *_) in enumerate(grid(mcqa=[3100]))])
+    assert counts(compose(index, by_tokens({"mcqa": 100}))) == {"mcqa": 2100}
+
+
 def test_a_budget_above_all_tokens_is_a_shortage() -> None:
     with pytest.raises(ShortageError, match="asked"):
         compose(index_of(grid(mcqa=[10], daily=[90])), by_tokens({"mcqa": 1000}))
