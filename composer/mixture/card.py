@@ -12,8 +12,7 @@ CARD = """\
 
 # A mixture of {rows:,} rows from the pool `{pool}`
 
-{rows:,} rows, {tokens:,} tokens, {repeated:,} of the rows copies of another one. Composed by
-composer {composer}.
+{rows:,} rows, {tokens:,} tokens; {repeated:,} rows are copies of another one. Composed by composer {composer}.
 
 | category | asked | rows | share | tokens | in the pool |
 |---|---:|---:|---:|---:|---:|
@@ -33,7 +32,7 @@ rows = load_dataset("path/to/this/folder", split="train")
 ## Compose it again
 
 With the pool `{pool}` (digest `{pool_digest}`) and composer {composer}, a recipe with this section gives the same
-bytes by `composer compose RECIPE`; the ids in their order hash to `{digest}`.
+bytes by `composer compose RECIPE pool=…`; the ids in their order hash to `{digest}`.
 
 ```yaml
 {mixture}```

@@ -43,13 +43,14 @@ def apply_edits(
 
 def unknown_in_edits(edits: Mapping[str, EditConfig], categories: Sequence[str]) -> Iterator[str]:
     """The problems of edits that name categories which the pool lacks."""
+    allowed = ", ".join(categories)
     for name, edit in edits.items():
         replaced = edit.replace or {}
         named = [*replaced, *replaced.values(), *(edit.set or edit.share or {})]
         for category in named if edit.drop is None else [edit.drop]:
             if category not in categories:
                 key = f"mixture.edits.{name}.{edit.operation}"
-                yield f"{key} names {category}: the pool has no such category; it must be one of {', '.join(categories)}"
+                yield f"{key} names {category}: the pool has no such category; it must be one of {allowed}"
 
 
 def _apply(key: str, counts: dict[str, int], edit: EditConfig) -> dict[str, int]:
