@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from composer.study import runner
 from composer.study.lock import study_lock, trial_lock
@@ -246,6 +247,25 @@ def test_a_killed_nursery_is_started_again(tmp_path: Path) -> None:
 def test_a_nursery_that_cannot_import_gives_way_to_fresh_processes(tmp_path: Path) -> None:
     trials = [trial(key) for key in "abc"]
     assert run_all(tmp_path, trials, ("json", "no_such_module"))[0].finished == trials
+    assert {int(line.split()[2]) for line in lines(tmp_path / "started")} == {os.getpid()}
+
+
+def test_what_trials_really_import_can_be_imported_before_a_fork(tmp_path: Path) -> None:
+    trials = [trial(key) for key in "abc"]
+    assert run_all(tmp_path, trials, runner.PRELOAD)[0].finished == trials
+    forked = {int(line.split()[2]) for line in lines(tmp_path / "started")} != {os.getpid()}
+    assert forked != torch.accelerator.is_available()
+
+
+def test_a_machine_with_an_accelerator_gets_fresh_processes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A torch that says so stands first on the path of the nursery."""
+    folder = tmp_path_factory.mktemp("accelerated")
+    (folder / "torch.py").write_text("class accelerator:\n    is_available = staticmethod(lambda: True)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), os.environ["PYTHONPATH"]]))
+    trials = [trial(key) for key in "abc"]
+    assert run_all(tmp_path, trials, ("torch",))[0].finished == trials
     assert {int(line.split()[2]) for line in lines(tmp_path / "started")} == {os.getpid()}
 
 
