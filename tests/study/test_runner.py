@@ -23,7 +23,7 @@ from composer.study.lock import study_lock, trial_lock
 from composer.study.runner import Event, Outcome, Trial, run_trials
 
 PROGRAM = """
-import json, os, signal, sys, threading, time
+import json, os, signal, subprocess, sys, threading, time
 from pathlib import Path
 
 def watch():
@@ -43,6 +43,9 @@ note("started", f"{spec['key']} {os.getpid()} {os.getppid()}")
 assert sorted(path.name for path in folder.iterdir()) == [".lock", "log.txt", "spec.json"], "the folder is not clean"
 (folder / "half.parquet").write_text("half")
 print("a library says hello")
+if spec.get("helper"):
+    helper = subprocess.Popen(["sleep", "60"])
+    note("helpers", str(helper.pid))
 for step in range(4):
     print(json.dumps({"phase": "train", "step": step + 1, "steps": 4, "loss": 4.0 - step}))
     time.sleep(spec.get("seconds", 0.1) / 4)
@@ -111,7 +114,8 @@ def alive(pid: int) -> bool:
     """Whether it runs and is ours: an orphan's parent may be init, and a number may be given to another process."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        return state not in "ZX" and b"small_trial" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        return state not in "ZX" and (b"small_trial" in command or command == b"sleep\x0060\x00")
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -218,6 +222,14 @@ def test_a_killed_trial_is_tried_once_more(tmp_path: Path, preload: Sequence[str
     assert sorted(e.trial.key for e in events if e.kind == "retried") == ["a", "b"]
     assert Counter(line.split()[0] for line in lines(tmp_path / "started")) == {"a": 2, "b": 2, "c": 1}
     assert run_all(tmp_path, trials, preload)[0] == Outcome([trials[1]], [], [trials[0], trials[2]])
+
+
+@either
+def test_what_a_killed_trial_started_ends_with_it(tmp_path: Path, preload: Sequence[str]) -> None:
+    run_all(tmp_path, [trial(key, kill=2, helper=True) for key in "abc"], preload)
+    helpers = [int(pid) for pid in lines(tmp_path / "helpers")]
+    assert len(helpers) == 6
+    assert until(lambda: not any(map(alive, helpers)), 5.0)
 
 
 def test_forked_trials_share_a_parent_that_is_not_the_study(tmp_path: Path) -> None:
