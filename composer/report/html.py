@@ -1,0 +1,255 @@
+"""The page: `RUN/report.html`, one file that needs no other and asks the network for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.artifacts import read_json, write_text
+from composer.findings.find import read_plan
+from composer.findings.results import KINDS, Gain, Kind, Results
+from composer.report import tables
+from composer.report.curves import Curve, curves
+from composer.report.forest import forest
+from composer.report.markup import Markup, join, tag
+from composer.report.mixtures import legend, mixtures
+from composer.report.wording import (
+    TITLES,
+    UNITS,
+    interval,
+    plain,
+    progress,
+    seeds_said,
+    settled,
+    short_count,
+    verdicts_said,
+)
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+)
+NAMED = 8  # settled gains that are put into words; the others are in the table
+
+
+def write(run: Path) -> Path:
+    """Writes `RUN/report.html` from the run's plan, results and training records, and returns its path.
+
+    Raises:
+        RequestError: `run` has no plan or no results.
+    """
+    plan, results = read_plan(run), Results.read(run)
+    records = {
+        trial.key: read_json(run / "trials" / trial.key / "record.json")
+        for trial in results.trials
+        if trial.status == "finished"
+    }
+    config = run / "config.yaml"
+    page = _page(plan, results, records, config.read_text(encoding="utf-8") if config.is_file() else None)
+    path = run / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _page(plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None) -> str:
+    title = results.label or results.recipe
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name_="color-scheme", content="light dark"),
+        tag("title", f"{title} · composer"),
+        tag("style", _asset("page.css")),
+    )
+    body = tag(
+        "body",
+        tag("main", join(_sections(plan, results, records, config), "\n")),
+        tag("script", _asset("page.js")),
+    )
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _sections(
+    plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None
+) -> list[Markup | None]:
+    compared = bool(results.contrasts())
+    return [
+        _headline(plan, results),
+        _failed(results),
+        _section("Findings", _findings(results)) if compared else None,
+        *(_forest(results, kind) for kind in KINDS if compared and results.measured(kind)),
+        _section(
+            "Scores",
+            _note("Mean over seeds ± standard deviation over seeds. A score is the unweighted mean over items."),
+            tables.scores(results),
+        ),
+        _section(
+            "Mixtures",
+            _note("Rows of each arm by category. The thin strip is what was asked for, the bar what the pool gave."),
+            legend(plan),
+            mixtures(plan, results),
+            _details("The same as a table", tables.mixtures(plan, results)),
+        ),
+        _section("Cost", _note(_cost_note(results)), tables.cost(results)),
+        _loss(results, records),
+        _section("How to read", _how_to_read(results)),
+        _section("How to reproduce", _reproduce(plan, results, records, config)),
+    ]
+
+
+def _headline(plan: Mapping[str, Any], results: Results) -> Markup:
+    model, pool = plan["model"], plan["pool"]
+    baseline = results.label_of(results.baseline) if results.baseline else "none"
+    size = f"{short_count(model['parameters'])} parameters" if model["parameters"] else model["name"]
+    facts = [
+        ("Model", model["label"] or model["name"], size),
+        ("Pool", pool["name"], tag("code", pool["digest"][:12])),
+        ("Arms × seeds", f"{len(results.arms)} × {seeds_said(results)}", f"baseline {baseline}"),
+        ("Benchmarks", str(len(results.benchmarks)), _items(results)),
+        ("Trials", f"{results.count('finished')} of {len(results.trials)}", _unfinished(results)),
+    ]
+    return tag(
+        "header",
+        tag("p", "composer", class_="eyebrow"),
+        tag("h1", results.label or results.recipe),
+        tag("p", tag("code", results.recipe), class_="dim"),
+        tag("dl", *(_fact(*fact) for fact in facts), class_="facts"),
+    )
+
+
+def _fact(name: str, value: str, note: str) -> Markup:
+    return tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="dim"))
+
+
+def _items(results: Results) -> str:
+    return f"{sum(one.items or 0 for one in results.benchmarks):,} items a trial"
+
+
+def _unfinished(results: Results) -> str:
+    said = [f"{results.count(status)} {status}" for status in ("failed", "missing") if results.count(status)]
+    return ", ".join(said) or "all finished"
+
+
+def _failed(results: Results) -> Markup | None:
+    failed = [trial for trial in results.trials if trial.status == "failed"]
+    if not failed and not results.count("missing"):
+        return None
+    lines = [
+        tag("li", tag("b", f"{one.arm}, seed {one.seed}"), " failed: ", tag("code", one.error or "no reason given"))
+        for one in failed
+    ]
+    note = (
+        f"{progress(results)}. Everything below is over the finished trials; a gain is over the seeds both arms have."
+    )
+    return tag("aside", tag("p", note), tag("ul", *lines) if lines else None)
+
+
+def _findings(results: Results) -> Markup:
+    parts: list[Markup] = []
+    for kind in KINDS:
+        if not results.measured(kind):
+            continue
+        found = settled(results, kind)
+        parts.append(tag("h3", f"{TITLES[kind]}, {UNITS[kind]}"))
+        more = f" The first {NAMED} of them:" if len(found) > NAMED else ""
+        parts.append(tag("p", verdicts_said(results, kind) + more))
+        if kind == "accuracy" and found:
+            parts.append(tag("ul", *(_said(results, gain) for gain in found[:NAMED]), class_="said"))
+        parts.append(tables.gains(results, kind))
+    marks = "▲ better, ▼ worse: settled at 5 % after Holm’s correction. No mark: the sign is open."
+    note = f"{marks} ± is half the 95 % interval."
+    return join([*parts, tag("p", note, class_="dim small")])
+
+
+def _said(results: Results, gain: Gain) -> Markup:
+    assert gain.gain is not None
+    benchmark = next(one.label for one in results.benchmarks if one.name == gain.benchmark)
+    direction = "above" if gain.gain > 0 else "below"
+    size = plain(abs(gain.gain), gain.kind)
+    return tag(
+        "li",
+        tag("b", benchmark),
+        f": {gain.arm} is {size} {UNITS[gain.kind]} {direction} {gain.against} ",
+        tag("span", interval(gain), class_="dim"),
+    )
+
+
+def _forest(results: Results, kind: Kind) -> Markup:
+    note = (
+        "The dot is the gain, the line its 95 % interval, the small dots the seeds. Filled and coloured: settled after "
+        "Holm’s correction. Hollow: open."
+    )
+    return _section(f"Gains, {TITLES[kind].lower()}", _note(note), forest(results, kind))
+
+
+def _cost_note(results: Results) -> str:
+    against = f" × is relative to {results.baseline}, paired by seed." if results.baseline else ""
+    return f"One trial, mean over its finished seeds.{against}"
+
+
+def _loss(results: Results, records: Mapping[str, Any]) -> Markup | None:
+    losses: dict[str, dict[int, Curve]] = {arm.name: {} for arm in results.arms}
+    for trial in results.trials:
+        if trial.status == "finished":
+            loss = records[trial.key]["training"]["loss"]
+            if loss:
+                losses[trial.arm][trial.seed] = [(float(step), float(value)) for step, value in loss]
+    drawn = curves(results, losses)
+    if drawn is None:
+        return None
+    return _section(
+        "Training loss", _note("One line a seed; the other arms are in grey. All panels share their axes."), drawn
+    )
+
+
+def _how_to_read(results: Results) -> Markup:
+    families = "; ".join(f"{one.description} ({one.size} in all, {one.tested} tested)" for one in results.families)
+    said = {
+        "A gain": "is an arm’s score minus another’s on the same items with the same training seeds. Accuracy gains "
+        "are in percentage points.",
+        "An interval": "is a 95 % t interval over the seeds’ paired differences, for its gain alone: it can leave zero "
+        f"out where the correction leaves the gain open. It estimates {results.estimand}: seeds are the random unit. "
+        "It does not speak of other items, nor of another draw of rows to the same quotas.",
+        "Holm’s correction": "bounds the chance that any gain of a family is marked by luck. The families are: "
+        f"{families or 'none, as nothing is compared'}.",
+        "Open": "is not “no effect”: the interval says which gains the seeds leave possible. More seeds narrow it.",
+        "The smooth score": "is the gold answer’s bits per byte on the same items; lower is better. It is finer than "
+        "accuracy, and no substitute for it.",
+        "Item noise": "is in the tooltips of the gains: the standard deviation over items of the difference, averaged "
+        "over seeds. Divided by the square root of the number of items, it is how far other items could move the gain.",
+    }
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", text)) for name, text in said.items()), class_="read")
+
+
+def _reproduce(plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None) -> Markup:
+    versions = sorted({" · ".join(f"{k} {v}" for k, v in one["versions"].items()) for one in records.values()})
+    digests = [("pool", plan["pool"]["name"], plan["pool"]["digest"])]
+    digests += [("mixture", arm.name, arm.mixture) for arm in results.arms]
+    rows = [[tables.Cell(kind), tables.Cell(name), tables.Cell(tag("code", value))] for kind, name, value in digests]
+    return join(
+        [
+            tag("pre", plan["command"]),
+            _note("The same pool and recipe give the same rows, byte for byte. `composer report` rebuilds this page."),
+            tables.table(["of", "name", "SHA-256"], rows),
+            tag("p", "Versions: ", "; ".join(versions) or "no finished trial", class_="small"),
+            _details("Configuration", tag("pre", config)) if config else None,
+            _details("All trials", tables.trials(results)),
+        ]
+    )
+
+
+def _section(title: str, *parts: Markup | None) -> Markup:
+    return tag("section", tag("h2", title), *parts)
+
+
+def _note(content: str) -> Markup:
+    return tag("p", content, class_="note")
+
+
+def _details(summary: str, content: Markup) -> Markup:
+    return tag("details", tag("summary", summary), content)
+
+
+def _asset(name: str) -> Markup:
+    return Markup("\n" + Path(__file__).with_name(name).read_text(encoding="utf-8"))

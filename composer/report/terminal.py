@@ -1,0 +1,224 @@
+"""What a run has found, as tables in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from composer.findings.find import read_plan
+from composer.findings.gains import SAME_TRIALS
+from composer.findings.results import KINDS, Arm, Benchmark, Gain, Kind, Results
+from composer.findings.statistics import NO_VARIANCE, ONE_SEED
+from composer.report.wording import (
+    MARKS,
+    TITLES,
+    UNITS,
+    arm_label,
+    contrast_label,
+    contrast_name,
+    count,
+    duration,
+    half_width,
+    in_chunks,
+    lower_is_better,
+    percent,
+    plain,
+    progress,
+    seeds_said,
+    short_count,
+    signed,
+    times,
+    verdicts_said,
+)
+
+STYLES = {"better": "bold blue", "worse": "bold dark_orange", "open": ""}
+FIRST = 26  # columns of the terminal that are kept for the first column of a table, which takes what is left
+CELL = 16  # columns of the terminal that one value takes; two more are between it and the next
+SHORT_REASONS = {
+    ONE_SEED: "one seed",
+    NO_VARIANCE: "no spread",
+    SAME_TRIALS: "same trials",
+}
+
+
+def show(run: Path, console: Console | None = None) -> None:
+    """Prints gains, scores, mixtures and cost of `run`.
+
+    Raises:
+        RequestError: `run` has no plan or no results.
+    """
+    plan, results = read_plan(run), Results.read(run)
+    console = console or Console()
+    for part in _parts(plan, results, max(1, (console.width - FIRST) // (CELL + 2))):
+        console.print(part)
+        console.print()
+
+
+def _parts(plan: Mapping[str, Any], results: Results, columns: int) -> Iterator[RenderableType]:
+    yield _headline(plan, results)
+    for kind in KINDS:
+        for chunk in _chunks(results.measured(kind), columns):
+            if results.contrasts():
+                yield _gains(results, kind, chunk)
+        if results.measured(kind):
+            yield Padding(Text(verdicts_said(results, kind), style="dim"), (0, 1))
+    for kind in KINDS:
+        for chunk in _chunks(results.measured(kind), columns):
+            yield _scores(results, kind, chunk)
+    for names in in_chunks(plan["categories"], columns):
+        yield _mixtures(plan, results, names)
+    yield _cost(results)
+    failed = [trial for trial in results.trials if trial.status == "failed"]
+    if failed:
+        yield _failed(failed)
+    yield _how_to_read(results)
+
+
+def _headline(plan: Mapping[str, Any], results: Results) -> Text:
+    model = plan["model"]
+    return Text.assemble(
+        (results.label or results.recipe, "bold"),
+        ("  " + results.recipe if results.label else "", "dim"),
+        f"\n{progress(results)} · {len(results.arms)} arms × {seeds_said(results)} seeds · "
+        f"model {model['label'] or model['name']} · pool {plan['pool']['name']}",
+    )
+
+
+def _table(title: str, note: str = "") -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1), title_style="")
+    table.title = Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
+    return table
+
+
+def _value_column(table: Table, header: str) -> None:
+    table.add_column(Text(header, no_wrap=False), justify="right", no_wrap=True, max_width=CELL)
+
+
+def _gains(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Table:
+    direction = ", lower is better" if lower_is_better(results, kind) else ""
+    over = f"over {results.baseline}" if results.baseline else "of comparisons"
+    table = _table(f"Gains {over} · {TITLES[kind].lower()}", f"{UNITS[kind]}{direction}, ± is the 95 % interval")
+    table.add_column()
+    for benchmark in benchmarks:
+        _value_column(table, benchmark.label)
+    contrasts = results.contrasts()
+    for place, contrast in enumerate(contrasts):
+        if contrast[0] is not None and place and contrasts[place - 1][0] is None:
+            table.add_section()
+        cells = [_gain(results.gain(contrast, one.name, kind)) for one in benchmarks]
+        table.add_row(_named(contrast_name(contrast), contrast_label(results, contrast)), *cells)
+    return table
+
+
+def _gain(gain: Gain) -> Text:
+    if gain.gain is None:
+        return Text("–", style="dim", no_wrap=True)
+    half = half_width(gain)
+    reason = SHORT_REASONS.get(gain.reason or "", gain.reason or "")
+    text = Text(signed(gain.gain, gain.kind), style=STYLES[gain.verdict], no_wrap=True)
+    if half is None:
+        return text.append(f" {reason}", style="dim")
+    return text.append(f" ± {half} {MARKS[gain.verdict] or ' '}")
+
+
+def _scores(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Table:
+    direction = ", lower is better" if lower_is_better(results, kind) else ""
+    table = _table(
+        f"Scores · {TITLES[kind].lower()}", f"{UNITS[kind]}{direction}, mean over seeds ± standard deviation"
+    )
+    table.add_column("arm")
+    for benchmark in benchmarks:
+        _value_column(table, benchmark.label)
+    for arm in results.arms:
+        cells = []
+        for benchmark in benchmarks:
+            score = results.score(arm.name, benchmark.name, kind)
+            sd = f" ± {plain(score.sd, kind)}" if score.sd is not None else ""
+            cells.append(Text("–" if score.mean is None else plain(score.mean, kind) + sd, no_wrap=True))
+        table.add_row(_arm(arm, results), *cells)
+    return table
+
+
+def _mixtures(plan: Mapping[str, Any], results: Results, categories: Sequence[str]) -> Table:
+    table = _table("Mixtures", "rows")
+    table.add_column("arm")
+    for category in categories:
+        _value_column(table, category)
+    _value_column(table, "all")
+    for arm in results.arms:
+        mixture = plan["arms"][arm.name]["mixture"]
+        cells = [_part(mixture["categories"].get(category)) for category in categories]
+        table.add_row(_arm(arm, results), *cells, Text(count(mixture["rows"])))
+    return table
+
+
+def _part(category: Mapping[str, Any] | None) -> Text:
+    if category is None or not category["rows"]:
+        return Text("–", style="dim")
+    text = Text(count(category["rows"]), no_wrap=True).append(f" {percent(category['share']):>5}", style="dim")
+    if category["asked"] != category["rows"]:
+        text.append(f"\nof {count(category['asked'])}", style="dim")
+    return text
+
+
+def _cost(results: Results) -> Table:
+    against = f"× is relative to {results.baseline}" if results.baseline else ""
+    table = _table("Cost of one trial", against)
+    table.add_column("arm")
+    for header in ("rows", "tokens", "", "training", "", "in all", ""):
+        _value_column(table, header)
+    for arm, cost in zip(results.arms, results.cost, strict=True):
+        ratio = cost.relative
+        relative = (
+            [times(one) for one in (ratio.tokens, ratio.train_seconds, ratio.total_seconds)] if ratio else [""] * 3
+        )
+        table.add_row(
+            _arm(arm, results),
+            count(arm.rows),
+            short_count(arm.tokens),
+            Text(relative[0], style="dim"),
+            duration(cost.train_seconds),
+            Text(relative[1], style="dim"),
+            duration(cost.total_seconds),
+            Text(relative[2], style="dim"),
+        )
+    return table
+
+
+def _failed(trials: Sequence[Any]) -> Table:
+    table = _table("Failed trials")
+    table.add_column("arm")
+    table.add_column("seed", justify="right")
+    table.add_column("error", overflow="fold")
+    for trial in trials:
+        table.add_row(Text(trial.arm), str(trial.seed), Text(trial.error or ""))
+    return table
+
+
+def _how_to_read(results: Results) -> Text:
+    sizes = " and ".join(f"{family.size} {family.kind}" for family in results.families) or "no"
+    return Text(
+        f"How to read: a gain estimates {results.estimand}; ▲ better and ▼ worse mark gains whose sign is settled at "
+        f"5 % after Holm's correction over {sizes} gains, and a gain without a mark is open, not zero.",
+        style="dim",
+    )
+
+
+def _arm(arm: Arm, results: Results) -> Text:
+    return _named(arm.name, arm_label(arm), " ◦" if arm.name == results.baseline else "")
+
+
+def _named(name: str, label: str, after: str = "") -> Text:
+    return Text.assemble(name + after, (f"  {label}" if label else "", "dim"), no_wrap=True, overflow="ellipsis")
+
+
+def _chunks(benchmarks: Sequence[Benchmark], size: int) -> Iterator[list[Benchmark]]:
+    for start in range(0, len(benchmarks), size):
+        yield list(benchmarks[start : start + size])
