@@ -14,10 +14,9 @@ from composer.mini.facts import RELATIONS, Fact, all_facts, values_of
 from composer.mini.korean import object_, subject, topic
 from composer.mini.mcqa import statement
 
-# Letters and digits name the entries of a list; no list looks like a multiple-choice question.
-_LABELS = (tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), tuple("ABCDEFGH"), tuple("123456789"))
-_ENTRY = ("{label}={name}", "{label}: {name}", "{name} {label}", "{label}) {name}", "[{label}] {name}")
-_BETWEEN = (", ", " / ", "; ")
+# Letters name the entries of a list, which stands in one line; no list looks like a multiple-choice question.
+_LABELS = tuple("ABCDEFGH")
+_ENTRY = ("{label}: {name}", "{label}) {name}")
 
 
 # What stands before this mark in a document is drawn at random, so there is nothing in it to learn.
@@ -38,14 +37,13 @@ def lookups(rng: random.Random) -> str:
     """A list of labelled names, then where some of them stand."""
     pool = rng.choice([values_of(relation) for relation in RELATIONS] + [_EVERY_NAME])
     size = rng.randint(3, min(5, len(pool)))
-    names, labels = rng.sample(pool, size), rng.sample(rng.choice(_LABELS), size)
+    names, labels = rng.sample(pool, size), rng.sample(_LABELS, size)
     if rng.random() < 0.5:
         labels.sort()
-    entry, between = rng.choice(_ENTRY), rng.choice(_BETWEEN)
-    listed = between.join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
+    entry = rng.choice(_ENTRY)
+    listed = ", ".join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
     pairs = rng.choices(list(zip(names, labels, strict=True)), k=rng.randint(6, 12))
-    place = rng.choice(_PLACE)
-    return f"{listed}. {GIVEN}" + " ".join(place(name, label) for name, label in pairs)
+    return f"{listed}. {GIVEN}" + " ".join(f"{topic(name)} {label}." for name, label in pairs)
 
 
 def echoes(rng: random.Random) -> str:
@@ -74,21 +72,15 @@ def stories(rng: random.Random) -> str:
 
 
 _KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-    (facts, 0.15),
-    (lookups, 0.4),
-    (echoes, 0.2),
-    (equations, 0.2),
+    (facts, 0.2),
+    (lookups, 0.3),
+    (echoes, 0.15),
+    (equations, 0.3),
     (stories, 0.05),
-)
-_PLACE: tuple[Callable[[str, str], str], ...] = (
-    lambda name, label: f"{topic(name)} {label}.",
-    lambda name, label: f"{subject(name)} {label}.",
-    lambda name, label: f"{name}={label}.",
-    lambda name, label: f"{object_(name)} {label}에 두었다.",
 )
 _EVERY_NAME = tuple(sorted({name for fact in all_facts() for name in (fact.entity, fact.value)}))
 _EVERY_WORD = (
-    *_EVERY_NAME, *arithmetic.PEOPLE, *arithmetic.THINGS, *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
+    *_EVERY_NAME, *_LABELS * 20, *arithmetic.PEOPLE, *arithmetic.THINGS, *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
 )  # fmt: skip
 
 

@@ -1,0 +1,162 @@
+"""The mini world: real facts split by entity, problems whose steps are right, one token a name."""
+
+import itertools
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from composer.mini import arithmetic, daily, facts, items, mcqa, plain, rows
+from composer.mini.korean import copula, object_, subject, topic
+from composer.mini.tokenizer import build
+from composer.resources import base_model
+
+seeds = st.integers(0, 2**32)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build()
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return {name: list(itertools.islice(rows.draw(name, 0), 5000)) for name in rows.SHARES}
+
+
+def test_facts_are_those_of_the_real_world():
+    known = {(fact.relation, fact.entity): fact.value for fact in facts.all_facts()}
+    assert known["currency", "대한민국"] == "대한민국 원"
+    assert known["language", "브라질"] == "포르투갈어"
+    assert known["continent", "케냐"] == "아프리카"
+    assert known["city", "로마"] == "이탈리아"
+
+
+def test_an_entity_is_in_one_split_only():
+    for relation in facts.RELATIONS:
+        train, heldout = (facts.facts_of(relation, split) for split in ("train", "heldout"))
+        assert min(len(train), len(heldout)) >= 100
+        assert not {fact.code for fact in train} & {fact.code for fact in heldout}
+
+
+def test_no_benchmark_item_is_a_training_row(drawn):
+    heldout = {fact.entity for relation in facts.RELATIONS for fact in facts.facts_of(relation, "heldout")}
+    asked = {re.split(r"[의에이가] ?", prompt, maxsplit=1)[0] for _, prompt, _, _ in drawn["mcqa"]}
+    assert not asked & heldout
+    prompts = {prompt for stream in drawn.values() for _, prompt, _, _ in stream}
+    for benchmark in (items.kmmlu_redux, items.haerae, items.mclm_ko, items.daily_talk):
+        questions = benchmark()["test"]["question"]
+        assert len(questions) >= 200
+        assert not prompts & set(questions)
+    said = " ".join(prompt for _, prompt, _, _ in drawn["daily"])
+    assert not [topic_ for topic_ in items.daily_talk()["test"]["answer"] if topic_ in said.split()]
+
+
+@given(seeds)
+def test_a_question_has_one_right_option(seed):
+    rng = random.Random(seed)
+    question = mcqa.draw_question(rng.choice(facts.all_facts()), rng)
+    assert len(set(question.options)) == len(mcqa.LETTERS)
+    assert question.options[mcqa.LETTERS.index(question.answer)] == question.fact.value
+    assert question.response.endswith(f"정답은 {question.answer}입니다.")
+
+
+@given(seeds)
+def test_every_step_of_a_problem_is_right_and_small(seed):
+    problem = arithmetic.draw_problem(random.Random(seed))
+    value = problem.start
+    for step in problem.steps:
+        assert step.before == value
+        assert step.after == eval(f"{step.before}{step.op.replace('×', '*')}{step.n}")
+        assert 0 <= step.after <= arithmetic.LIMIT
+        value = step.after
+    assert problem.answer == value
+    stratum, response = arithmetic.openthought(problem)
+    assert response.count("<think>") == response.count("</think>") == 1
+    assert all(step.equation in response for step in problem.steps)
+    assert stratum == f"{len(problem.steps)}_steps"
+
+
+@given(seeds)
+def test_the_older_rows_answer_right_with_steps_missing(seed):
+    rng = random.Random(seed)
+    problem = arithmetic.draw_problem(rng)
+    stratum, response = arithmetic.ko_r1_stem(problem, rng)
+    assert response.endswith(arithmetic.final(problem))
+    assert sum(step.equation in response for step in problem.steps) < len(problem.steps) or stratum == "every_other"
+
+
+def test_every_category_has_at_least_four_strata_and_one_mode_where_it_must(drawn):
+    for category, stream in drawn.items():
+        assert len({stratum for stratum, *_ in stream}) >= 4, category
+    assert {mode for *_, mode in drawn["openthought"]} == {"think"}
+    assert {mode for *_, mode in drawn["daily"]} == {"no_think"}
+
+
+def test_half_of_a_50k_mixture_needs_no_repeats():
+    for category in ("openthought", "ko_r1_stem", "daily"):
+        stream = {row for row in itertools.islice(rows.draw(category, 0), 27000)}
+        assert len(stream) >= 25000, category
+
+
+def test_a_reply_is_graded_fitting_only_if_it_fits():
+    for chat in items.daily_talk()["test"]:
+        assert chat["answer"] in chat["response"] and chat["key"] in chat["response"]
+
+
+def test_every_name_is_one_token_wherever_it_stands(tokenizer):
+    topics = [about for talk in daily.TALKS.values() for about in talk.topics]
+    for name in {*facts.names(), *arithmetic.PEOPLE, *arithmetic.THINGS, *topics}:
+        alone = tokenizer(name)["input_ids"]
+        assert len(alone) == 1, name
+        for text in (f"B. {name}\n", topic(name) + " C.", copula(name) + ".", object_(name) + " ", subject(name) + " "):
+            assert alone[0] in tokenizer(text)["input_ids"], text
+
+
+def test_the_worlds_texts_need_no_bytes(tokenizer):
+    rng = random.Random(3)
+    texts = [plain.document(rng).replace(plain.GIVEN, "") for _ in range(500)]
+    texts += [part for name in rows.SHARES for _, *said, _ in itertools.islice(rows.draw(name, 5), 500) for part in said]
+    used = {token for ids in tokenizer(texts)["input_ids"] for token in tokenizer.convert_ids_to_tokens(ids)}
+    assert not [token for token in used if re.fullmatch(r"<0x..>", token)]
+
+
+@settings(max_examples=300)
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=80))
+def test_any_text_can_be_read_and_written_back(text):
+    tokenizer = build_once()
+    assert tokenizer.decode(tokenizer(text)["input_ids"]) == text or "\0" in text
+
+
+_BUILT = []
+
+
+def build_once():
+    if not _BUILT:
+        _BUILT.append(build())
+    return _BUILT[0]
+
+
+def test_the_shipped_tokeniser_is_the_one_the_script_builds(tokenizer):
+    from transformers import AutoTokenizer
+
+    shipped = AutoTokenizer.from_pretrained(base_model())
+    assert shipped.get_vocab() == tokenizer.get_vocab()
+    assert shipped.chat_template == tokenizer.chat_template
+
+
+def test_the_base_has_read_no_format_of_a_benchmark():
+    rng = random.Random(9)
+    for _ in range(3000):
+        text = plain.document(rng)
+        assert not re.search(r"<think>|정답|무엇인가|고르시오|몇 개인가|답은|\n|\b[A-D]\. \w", text), text
+
+
+@pytest.mark.parametrize(
+    ("word", "forms"),
+    [("유로", ("유로는", "유로가", "유로를", "유로다")), ("대한민국 원", ("대한민국 원은", "대한민국 원이", "대한민국 원을", "대한민국 원이다"))],
+)
+def test_particles_follow_the_last_sound(word, forms):
+    assert (topic(word), subject(word), object_(word), copula(word)) == forms
