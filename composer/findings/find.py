@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from composer.errors import RequestError, TrialError
 from composer.findings.cost import cost
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
-from composer.findings.results import VERSION, Arm, Benchmark, Measure, Results, Trial
+from composer.findings.results import VERSION, Arm, Benchmark, Category, Measure, Results, Trial
 from composer.findings.statistics import ESTIMAND, LEVEL
 
 
@@ -43,11 +43,13 @@ def find(run: Path) -> Results:
         version=VERSION,
         recipe=plan["recipe"],
         label=plan["label"],
+        model=plan["model"]["label"] or plan["model"]["name"],
+        pool=plan["pool"]["name"],
         baseline=baseline,
         level=LEVEL,
         estimand=ESTIMAND,
         benchmarks=benchmarks,
-        arms=tuple(_arm(name, one) for name, one in plan["arms"].items()),
+        arms=tuple(_arm(name, one, plan["categories"]) for name, one in plan["arms"].items()),
         trials=trials,
         scores=tuple(scores(benchmarks, keys, values)),
         gains=all_gains,
@@ -85,7 +87,7 @@ def _trial(run: Path, planned: Mapping[str, Any]) -> Trial:
     return Trial(arm, seed, key, "missing", None)
 
 
-def _arm(name: str, planned: Mapping[str, Any]) -> Arm:
+def _arm(name: str, planned: Mapping[str, Any], categories: Sequence[str]) -> Arm:
     mixture = planned["mixture"]
     return Arm(
         name=name,
@@ -94,7 +96,14 @@ def _arm(name: str, planned: Mapping[str, Any]) -> Arm:
         rows=mixture["rows"],
         tokens=planned["training_tokens"],
         steps=planned["steps"],
+        categories=tuple(_category(category, mixture["categories"].get(category)) for category in categories),
     )
+
+
+def _category(name: str, described: Mapping[str, Any] | None) -> Category:
+    if described is None:
+        return Category(name, 0, 0, 0)
+    return Category(name, described["asked"], described["rows"], described["tokens"])
 
 
 def _benchmark(name: str, planned: Mapping[str, Any], values: Values) -> Benchmark:

@@ -73,7 +73,7 @@ def gains(pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys
                 seeds=tuple(seeds),
                 p_holm=None,
                 verdict="open",
-                items=benchmark.items,
+                items=values[ours[seeds[0]]][group(measure)].size if seeds else None,
                 **asdict(paired),
             )
             yield replace(gain, reason=SAME_TRIALS) if same else gain

@@ -46,7 +46,7 @@ class Benchmark:
     Attributes:
         name: Its key in the recipe.
         label: Its name for people.
-        items: How many items a trial answers; null until one trial has finished.
+        items: Items behind the accuracy of one trial; null until one has finished.
         accuracy: Its accuracy.
         smooth: A smooth score of the same items (gold-answer bits per byte), or null.
     """
@@ -63,6 +63,23 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
+class Category:
+    """One category of an arm's mixture.
+
+    Attributes:
+        name: The category.
+        asked: Rows before the shortage policy.
+        rows: Rows in the mixture.
+        tokens: Their tokens under the pool's tokeniser.
+    """
+
+    name: str
+    asked: int
+    rows: int
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Arm:
     """One arm as planned.
 
@@ -73,6 +90,7 @@ class Arm:
         rows: Rows in its mixture.
         tokens: Tokens it is trained on, over all epochs.
         steps: Optimiser steps.
+        categories: Every category of the plan, in its order; one that the mixture lacks has no rows.
     """
 
     name: str
@@ -81,6 +99,7 @@ class Arm:
     rows: int
     tokens: int
     steps: int
+    categories: tuple[Category, ...]
 
 
 @dataclass(frozen=True)
@@ -147,7 +166,7 @@ class Gain:
         df: Degrees of freedom, n_seeds − 1; null where there is no interval.
         verdict: `better` or `worse` where `p_holm` is below 1 − level, otherwise `open`: the sign is not settled.
         reason: Why there is no interval; null where there is one.
-        items: Items that are paired.
+        items: Items that are paired; null without a common seed.
         item_sd: Standard deviation over items of the seed-averaged difference; null with one item or no common seed.
     """
 
@@ -238,6 +257,8 @@ class Results:
         version: Version of this schema.
         recipe: The recipe's name.
         label: The recipe's name for people.
+        model: The label of the model that trials start from.
+        pool: The name of the pool that mixtures are composed from.
         baseline: The arm that gains are measured against, or null.
         level: Coverage of each interval.
         estimand: What a gain and its interval estimate, in words.
@@ -253,6 +274,8 @@ class Results:
     version: int
     recipe: str
     label: str
+    model: str
+    pool: str
     baseline: str | None
     level: float
     estimand: str
@@ -275,7 +298,7 @@ class Results:
             **{
                 **value,
                 "benchmarks": tuple(_benchmark(one) for one in value["benchmarks"]),
-                "arms": tuple(Arm(**one) for one in value["arms"]),
+                "arms": tuple(_arm(one) for one in value["arms"]),
                 "trials": tuple(Trial(**one) for one in value["trials"]),
                 "scores": tuple(Score(**_tuples(one, ("seeds", "values"))) for one in value["scores"]),
                 "gains": tuple(Gain(**_tuples(one, ("seeds", "differences"))) for one in value["gains"]),
@@ -337,6 +360,10 @@ def _benchmark(value: Mapping[str, Any]) -> Benchmark:
     return Benchmark(
         **{**value, "accuracy": Measure(**value["accuracy"]), "smooth": None if smooth is None else Measure(**smooth)}
     )
+
+
+def _arm(value: Mapping[str, Any]) -> Arm:
+    return Arm(**{**value, "categories": tuple(Category(**one) for one in value["categories"])})
 
 
 def _cost(value: Mapping[str, Any]) -> Cost:

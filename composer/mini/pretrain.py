@@ -30,12 +30,12 @@ class Settings:
     """How the base is trained; `tokens` counts every token read, once each."""
 
     seed: int = 0
-    steps: int = 3600
+    steps: int = 2700
     batch: int = 20
     length: int = 192
     peak_lr: float = 1e-3
     warmup: int = 200
-    decay: int = 1000
+    decay: int = 800
     weight_decay: float = 0.1
     width: int = 128
     feed_forward: int = 448

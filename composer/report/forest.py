@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composer.findings.results import Benchmark, Gain, Kind, Results
+from composer.findings.results import Gain, Kind, Results
 from composer.report.markup import Markup, join, tag
-from composer.report.svg import WIDTH, Scale, chart, fitted, line, named, text, tick_text, ticks
+from composer.report.svg import FONT, WIDTH, Scale, chart, fitted, line, named, text, tick_text, ticks
 from composer.report.wording import (
     UNITS,
     contrast_label,
@@ -36,7 +36,8 @@ def forest(results: Results, kind: Kind) -> Markup:
     rows: list[Markup] = []
     y = TOP
     for benchmark in benchmarks:
-        rows.append(_title(benchmark, y))
+        items = next((one.items for one in gains if one.benchmark == benchmark.name and one.items), None)
+        rows.append(_title(benchmark.label, items, y))
         y += GROUP
         for place, contrast in enumerate(contrasts):
             if gap and contrast[0] is not None and contrasts[place - 1][0] is None:
@@ -88,13 +89,13 @@ def _heading(results: Results, kind: Kind, axis: Scale) -> Markup:
     return join(parts[2:] if mixed else parts)
 
 
-def _title(benchmark: Benchmark, y: float) -> Markup:
-    items = "" if benchmark.items is None else f"{benchmark.items:,} items"
-    title = fitted(benchmark.label, LEFT - 90)
+def _title(label: str, items: int | None, y: float) -> Markup:
+    said = "" if items is None else f"{items:,} items"
+    title = fitted(label, LEFT - 100, FONT + 1)
     return join(
         [
-            tag("text", tag("title", benchmark.label), title, x=0, y=y + GROUP - 10, class_="strong"),
-            text(LEFT - 24, y + GROUP - 10, items, "tick", "end"),
+            tag("text", tag("title", label), title, x=0, y=y + GROUP - 10, class_="strong"),
+            text(LEFT - 24, y + GROUP - 10, said, "tick", "end"),
         ]
     )
 

@@ -113,7 +113,7 @@ def _headline(plan: Mapping[str, Any], results: Results) -> Markup:
         "header",
         tag("p", "composer", class_="eyebrow"),
         tag("h1", results.label or results.recipe),
-        tag("p", tag("code", results.recipe), class_="dim"),
+        tag("p", tag("code", results.recipe), class_="dim") if results.label != results.recipe else None,
         tag("dl", *(_fact(*fact) for fact in facts), class_="facts"),
     )
 
@@ -214,11 +214,14 @@ def _how_to_read(results: Results) -> Markup:
         "Holm’s correction": "bounds the chance that any gain of a family is marked by luck. The families are: "
         f"{families or 'none, as nothing is compared'}.",
         "Open": "is not “no effect”: the interval says which gains the seeds leave possible. More seeds narrow it.",
-        "The smooth score": "is the gold answer’s bits per byte on the same items; lower is better. It is finer than "
-        "accuracy, and no substitute for it.",
         "Item noise": "is in the tooltips of the gains: the standard deviation over items of the difference, averaged "
         "over seeds. Divided by the square root of the number of items, it is how far other items could move the gain.",
     }
+    if results.measured("smooth"):
+        said["The smooth score"] = (
+            "is the gold answer’s bits per byte on the same questions; lower is better. It is finer than accuracy, and "
+            "no substitute for it."
+        )
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", text)) for name, text in said.items()), class_="read")
 
 

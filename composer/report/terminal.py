@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -12,9 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from composer.findings.find import read_plan
 from composer.findings.gains import SAME_TRIALS
-from composer.findings.results import KINDS, Arm, Benchmark, Gain, Kind, Results
+from composer.findings.results import KINDS, Arm, Benchmark, Category, Gain, Kind, Results, Trial
 from composer.findings.statistics import NO_VARIANCE, ONE_SEED
 from composer.report.wording import (
     MARKS,
@@ -48,32 +45,26 @@ SHORT_REASONS = {
 }
 
 
-def show(run: Path, console: Console | None = None) -> None:
-    """Prints gains, scores, mixtures and cost of `run`.
-
-    Raises:
-        RequestError: `run` has no plan or no results.
-    """
-    plan, results = read_plan(run), Results.read(run)
-    console = console or Console()
-    for part in _parts(plan, results, max(1, (console.width - FIRST) // (CELL + 2))):
+def show(results: Results, console: Console) -> None:
+    """Prints gains, scores, mixtures and cost."""
+    for part in _parts(results, max(1, (console.width - FIRST) // (CELL + 2))):
         console.print(part)
         console.print()
 
 
-def _parts(plan: Mapping[str, Any], results: Results, columns: int) -> Iterator[RenderableType]:
-    yield _headline(plan, results)
+def _parts(results: Results, columns: int) -> Iterator[RenderableType]:
+    yield _headline(results)
     for kind in KINDS:
-        for chunk in _chunks(results.measured(kind), columns):
+        for chunk in in_chunks(results.measured(kind), columns):
             if results.contrasts():
                 yield _gains(results, kind, chunk)
         if results.measured(kind):
             yield Padding(Text(verdicts_said(results, kind), style="dim"), (0, 1))
     for kind in KINDS:
-        for chunk in _chunks(results.measured(kind), columns):
+        for chunk in in_chunks(results.measured(kind), columns):
             yield _scores(results, kind, chunk)
-    for names in in_chunks(plan["categories"], columns):
-        yield _mixtures(plan, results, names)
+    for places in in_chunks(range(max((len(arm.categories) for arm in results.arms), default=0)), columns):
+        yield _mixtures(results, places)
     yield _cost(results)
     failed = [trial for trial in results.trials if trial.status == "failed"]
     if failed:
@@ -81,13 +72,12 @@ def _parts(plan: Mapping[str, Any], results: Results, columns: int) -> Iterator[
     yield _how_to_read(results)
 
 
-def _headline(plan: Mapping[str, Any], results: Results) -> Text:
-    model = plan["model"]
+def _headline(results: Results) -> Text:
     return Text.assemble(
         (results.label or results.recipe, "bold"),
-        ("  " + results.recipe if results.label else "", "dim"),
+        (f"  {results.recipe}" if results.label not in {"", results.recipe} else "", "dim"),
         f"\n{progress(results)} · {len(results.arms)} arms × {seeds_said(results)} seeds · "
-        f"model {model['label'] or model['name']} · pool {plan['pool']['name']}",
+        f"model {results.model} · pool {results.pool}",
     )
 
 
@@ -146,25 +136,24 @@ def _scores(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Ta
     return table
 
 
-def _mixtures(plan: Mapping[str, Any], results: Results, categories: Sequence[str]) -> Table:
+def _mixtures(results: Results, places: Sequence[int]) -> Table:
     table = _table("Mixtures", "rows")
     table.add_column("arm")
-    for category in categories:
-        _value_column(table, category)
+    for place in places:
+        _value_column(table, results.arms[0].categories[place].name)
     _value_column(table, "all")
     for arm in results.arms:
-        mixture = plan["arms"][arm.name]["mixture"]
-        cells = [_part(mixture["categories"].get(category)) for category in categories]
-        table.add_row(_arm(arm, results), *cells, Text(count(mixture["rows"])))
+        cells = [_part(arm.categories[place], arm.rows) for place in places]
+        table.add_row(_arm(arm, results), *cells, Text(count(arm.rows)))
     return table
 
 
-def _part(category: Mapping[str, Any] | None) -> Text:
-    if category is None or not category["rows"]:
+def _part(category: Category, all_rows: int) -> Text:
+    if not category.rows and not category.asked:
         return Text("–", style="dim")
-    text = Text(count(category["rows"]), no_wrap=True).append(f" {percent(category['share']):>5}", style="dim")
-    if category["asked"] != category["rows"]:
-        text.append(f"\nof {count(category['asked'])}", style="dim")
+    text = Text(count(category.rows), no_wrap=True).append(f" {percent(category.rows / all_rows):>5}", style="dim")
+    if category.asked != category.rows:
+        text.append(f"\nof {count(category.asked)}", style="dim")
     return text
 
 
@@ -192,7 +181,7 @@ def _cost(results: Results) -> Table:
     return table
 
 
-def _failed(trials: Sequence[Any]) -> Table:
+def _failed(trials: Sequence[Trial]) -> Table:
     table = _table("Failed trials")
     table.add_column("arm")
     table.add_column("seed", justify="right")
@@ -217,8 +206,3 @@ def _arm(arm: Arm, results: Results) -> Text:
 
 def _named(name: str, label: str, after: str = "") -> Text:
     return Text.assemble(name + after, (f"  {label}" if label else "", "dim"), no_wrap=True, overflow="ellipsis")
-
-
-def _chunks(benchmarks: Sequence[Benchmark], size: int) -> Iterator[list[Benchmark]]:
-    for start in range(0, len(benchmarks), size):
-        yield list(benchmarks[start : start + size])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from composer.findings.results import Arm, Gain, Kind, Results
+
+T = TypeVar("T")
 
 MINUS = "−"
 MARKS = {"better": "▲", "worse": "▼", "open": ""}
@@ -52,7 +55,7 @@ def p_value(p: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in whole percent, where that would not say 0 or 100 of something else."""
+    """A share in whole percent; with a decimal where it would round to none or all."""
     text = f"{100 * share:.0f}"
     return f"{100 * share:.1f} %" if text in {"0", "100"} and share not in {0, 1} else f"{text} %"
 
@@ -76,7 +79,7 @@ def duration(seconds: float | None) -> str:
     """Seconds as a person says them: 4.2 s, 12 min 5 s, 3 h 20 min."""
     if seconds is None:
         return "–"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:
@@ -130,9 +133,14 @@ def verdicts_said(results: Results, kind: Kind) -> str:
     """One sentence: how many gains of this kind are settled."""
     gains = [gain for gain in results.gains if gain.kind == kind]
     found = settled(results, kind)
+    measured = [gain for gain in gains if gain.gain is not None]
     better = sum(gain.verdict == "better" for gain in found)
     if not gains:
         return "Nothing is compared: the recipe has neither a baseline nor a comparison."
+    if not measured:
+        return "No gain yet: both arms of a comparison need a finished trial with the same seed."
+    if all(gain.p is None for gain in measured):
+        return f"None of the {len(measured)} gains has an interval: it takes two seeds or more that differ."
     if not found:
         return f"None of the {len(gains)} gains is settled after correction: more seeds narrow the intervals."
     return (
@@ -147,6 +155,6 @@ def lower_is_better(results: Results, kind: Kind) -> bool:
     return bool(measures) and all(one is not None and not one.higher_is_better for one in measures)
 
 
-def in_chunks(names: Sequence[str], size: int) -> list[Sequence[str]]:
-    """`names` in groups of at most `size`."""
-    return [names[start : start + size] for start in range(0, len(names), size)]
+def in_chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
+    """`things` in groups of at most `size`."""
+    return [things[start : start + size] for start in range(0, len(things), size)]

@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
@@ -108,6 +110,26 @@ def test_a_slower_machine_changes_only_the_cost(tmp_path: Path) -> None:
     fast, slow = (find(write_run(tmp_path / str(scale), seconds=scale)).to_json() for scale in (1.0, 3.0))
     changed = [name for name in fast if fast[name] != slow[name]]
     assert changed == ["cost"]
+
+
+def test_the_categories_of_every_arm_are_those_of_the_plan(run: Path) -> None:
+    arm = find(run).arms[1]
+    named = [(category.name, category.rows, category.asked) for category in arm.categories]
+    assert named == [("openthought", 2600, 2640), ("mcqa", 0, 0), ("daily", 1000, 1000), ("code", 400, 400)]
+    assert sum(category.rows for category in arm.categories) == arm.rows
+
+
+def test_a_smooth_score_may_have_items_of_its_own(run: Path) -> None:
+    for trial in find(run).trials:
+        path = run / "trials" / trial.key / "items.parquet"
+        items = pq.read_table(path)
+        smooth = pc.equal(items["metric"], "bits_per_byte")
+        few = pc.less(items["doc_id"], 40)
+        pq.write_table(items.filter(pc.or_(pc.invert(smooth), few)), path)
+    results = find(run)
+    contrast = results.contrasts()[0]
+    assert results.gain(contrast, "haerae", "accuracy").items == 150
+    assert results.gain(contrast, "haerae", "smooth").items == 40
 
 
 def test_the_file_reads_back_as_what_was_found(run: Path) -> None:

@@ -1,11 +1,17 @@
+"""A training run may share the machine: how long one example takes says nothing."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 from findings.run_folder import write_run
+from hypothesis import settings
 
 from composer.findings import find
+
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

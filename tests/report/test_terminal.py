@@ -8,15 +8,14 @@ from findings.run_folder import ARMS, write_run
 from rich.cells import cell_len
 from rich.console import Console
 
-from composer.errors import RequestError
-from composer.findings import find
+from composer.findings import Results, find
 from composer.report import show
 
 
 def printed(run: Path, width: int = 100, colour: bool = False) -> str:
     colours = "truecolor" if colour else None
     console = Console(file=io.StringIO(), width=width, force_terminal=colour, color_system=colours)
-    show(run, console)
+    show(Results.read(run), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -95,8 +94,3 @@ def test_a_run_with_nothing_finished_is_shown(tmp_path: Path, baseline: str | No
     run = write_run(tmp_path, baseline=baseline, missing=[(arm, seed) for arm in ARMS for seed in range(4)])
     find(run)
     assert "0 of 16 trials finished, 16 missing" in printed(run)
-
-
-def test_a_run_without_results_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=r"results\.json"):
-        show(write_run(tmp_path, seeds=1), Console(file=io.StringIO()))
