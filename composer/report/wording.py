@@ -69,10 +69,11 @@ def short_count(value: float | None) -> str:
     """A large number to three digits: 945, 1.23 k, 45.6 M."""
     if value is None:
         return "–"
+    rounded = float(f"{value:.3g}")
     for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}" if value < 999.5 * size else f"{value / size:.0f} {unit}"
-    return f"{value:.0f}"
+        if rounded >= size:
+            return f"{rounded / size:.3g} {unit}"
+    return f"{rounded:.0f}"
 
 
 def duration(seconds: float | None) -> str:
