@@ -1,0 +1,117 @@
+"""Pools: built whole, deterministic, read by position; rows of the user's own."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from composer.config import PoolConfig
+from composer.errors import NeedsError, PoolError
+from composer.pool import Index, Pool, Row, build_pool, open_pool, row_hash
+
+
+def rows(count, category="a"):
+    for number in range(count):
+        yield Row((("user", f"q{number}"), ("assistant", "<think>x</think>y")), category, f"s{number % 3}", "test", "think")
+
+
+def count_tokens(conversations):
+    return [sum(len(turn["content"]) for turn in turns) for turns in conversations]
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return open_pool(PoolConfig(name="mini", kind="mini", rows=4000))
+
+
+def test_a_pool_is_whole_and_says_what_it_holds(tmp_path):
+    build_pool(tmp_path / "p", "mine", [*rows(10), *rows(4)], count_tokens)
+    pool = Pool.open(tmp_path / "p")
+    assert (pool.facts["rows"], pool.facts["duplicates"]) == (10, 4)
+    assert pool.facts["categories"] == {"a": {"s0": 4, "s1": 3, "s2": 3}}
+    index = pq.read_table(tmp_path / "p" / "index.parquet")
+    assert index.column_names == ["id", "category", "stratum", "mode", "source", "n_chars", "n_tokens", "hash"]
+    assert index["hash"].to_pylist() == [row_hash(i) for i in index["id"].to_pylist()]
+
+
+def test_the_order_of_the_source_does_not_matter(tmp_path):
+    build_pool(tmp_path / "p", "mine", rows(50), count_tokens)
+    build_pool(tmp_path / "q", "mine", reversed(list(rows(50))), count_tokens)
+    for name in ("index.parquet", "rows/00000.parquet", "pool.json"):
+        assert (tmp_path / "p" / name).read_bytes() == (tmp_path / "q" / name).read_bytes()
+
+
+def test_an_empty_or_broken_source_leaves_nothing(tmp_path):
+    with pytest.raises(PoolError, match="no rows"):
+        build_pool(tmp_path / "p", "mine", [], count_tokens)
+    assert not any(tmp_path.iterdir())
+
+
+@given(st.lists(st.integers(0, 3999), max_size=40))
+def test_rows_come_in_the_order_asked_with_repeats(positions):
+    pool = open_pool(PoolConfig(name="mini", kind="mini", rows=4000))
+    places = [place % len(pool.index) for place in positions]
+    taken = pool.take(np.array(places, dtype=np.int64), workers=2)
+    assert taken["id"].to_pylist() == [pool.index.ids[place].as_py() for place in places]
+
+
+def test_the_index_agrees_with_the_rows(mini):
+    table = mini.take(np.arange(len(mini.index)))
+    again = Index.from_rows(*(table[name].to_pylist() for name in ("id", "category", "stratum", "n_tokens")))
+    assert again.strata == mini.index.strata
+    for name in ("stratum", "hash", "n_tokens"):
+        assert (getattr(again, name) == getattr(mini.index, name)).all()
+
+
+def test_the_mini_pool_grows_by_adding(mini):
+    larger = open_pool(PoolConfig(name="mini", kind="mini", rows=8000))
+    assert set(mini.index.ids.to_pylist()) < set(larger.index.ids.to_pylist())
+
+
+def test_tokens_are_what_the_model_reads(mini):
+    from transformers import AutoTokenizer
+
+    from composer.resources import base_model
+    from composer.trial.chat import tokenise
+
+    table = mini.take(np.arange(0, len(mini.index), 97))
+    tokenizer = AutoTokenizer.from_pretrained(base_model())
+    examples = tokenise(tokenizer, table["messages"].to_pylist(), table["id"].to_pylist(), 512)
+    assert [len(example.ids) for example in examples] == table["n_tokens"].to_pylist()
+
+
+def test_files_of_rows_become_a_pool(tmp_path):
+    file = tmp_path / "mine.jsonl"
+    turns = [{"role": "user", "content": "안녕"}, {"role": "assistant", "content": "안녕하세요"}]
+    file.write_text(json.dumps({"messages": turns, "category": "daily"}) + "\n\n", encoding="utf-8")
+    pool = open_pool(PoolConfig(name="files", kind="files", path=str(file)))
+    assert pool.facts["categories"] == {"daily": {"all": 1}}
+    assert pool.take(np.array([0]))["mode"].to_pylist() == ["no_think"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"category": "a"}', "row 1: messages is None"),
+        ('{"messages": [{"role": "user"}], "category": "a"}', "row 1: a turn is"),
+        ('{"messages": [{"role": "user", "content": "x"}]}', "row 1: category is None"),
+        ('{"messages": [{"role": "user", "content": "x"}], "category": "a", "mode": "maybe"}', "think, no_think"),
+        ("not json", "row 1: not JSON"),
+        ("[1]", "is not an object"),
+    ],
+)
+def test_a_bad_row_is_named(tmp_path, line, told):
+    file = tmp_path / "mine.jsonl"
+    file.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(PoolError, match=told.replace("[", r"\[")):
+        open_pool(PoolConfig(name="files", kind="files", path=str(file)))
+
+
+def test_a_folder_that_is_no_pool_and_a_hub_pool_are_refused(tmp_path):
+    with pytest.raises(PoolError, match=r"lacks pool.json, index.parquet, rows"):
+        open_pool(PoolConfig(name="folder", kind="folder", path=str(tmp_path)))
+    with pytest.raises(NeedsError, match="network"):
+        open_pool(PoolConfig(name="ko", kind="hub", sources={"mcqa": "HAERAE-HUB/KMMLU"}))
