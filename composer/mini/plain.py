@@ -19,13 +19,18 @@ _LABELS = tuple("ABCDEFGH")
 _ENTRY = ("{label}: {name}", "{label}) {name}")
 
 
-# What stands before this mark in a document is drawn at random, so there is nothing in it to learn.
-GIVEN = "\0"
+# Marks in a document: what follows GIVEN is drawn at random, so there is nothing in it to learn, until LEARNED.
+GIVEN, LEARNED = "\0", "\1"
 
 
 def document(rng: random.Random) -> str:
-    """Draws one document, in the proportions the base was trained on; it may hold one `GIVEN` mark."""
+    """Draws one document, in the proportions the base was trained on; it may hold marks."""
     return rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0](rng)
+
+
+def unmarked(document: str) -> str:
+    """A document's text."""
+    return document.replace(GIVEN, "").replace(LEARNED, "")
 
 
 def facts(rng: random.Random) -> str:
@@ -44,14 +49,14 @@ def lookups(rng: random.Random) -> str:
     listed = ", ".join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
     pairs = list(zip(names, labels, strict=True))
     rng.shuffle(pairs)  # each told once: a name told before could be looked up there, and the list left unread
-    return f"{listed}. {GIVEN}" + " ".join(f"{topic(name)} {label}." for name, label in pairs)
+    return f"{GIVEN}{listed}. " + " ".join(f"{topic(name)} {LEARNED}{label}{GIVEN}." for name, label in pairs)
 
 
 def echoes(rng: random.Random) -> str:
     """Names and numbers in a row, said again in the same order."""
     said = [rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))]
     row = rng.choice((", ", " ", " / ")).join(said)
-    return f"{row}. {GIVEN}" + ". ".join([row] * rng.randint(1, 2)) + "."
+    return f"{GIVEN}{row}. {LEARNED}" + ". ".join([row] * rng.randint(1, 2)) + "."
 
 
 def equations(rng: random.Random) -> str:

@@ -8,9 +8,11 @@ The shipped checkpoint was made with the settings below; `settings.json` beside 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import random
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -34,7 +36,8 @@ class Settings:
     batch: int = 20
     length: int = 192
     peak_lr: float = 1e-3
-    warmup: int = 200
+    warmup: int = 100
+    lookups_first: int = 300
     decay: int = 800
     weight_decay: float = 0.1
     width: int = 128
@@ -107,20 +110,37 @@ def _start_near_matching(model: Lfm2ForCausalLM) -> None:
 
 
 def batches(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless batches of token ids and labels, (batch, length): documents end to end, cut where a block is full."""
+    """Endless batches of token ids and labels, (batch, length): documents end to end, cut where a block is full.
+
+    The first `lookups_first` batches hold look-ups alone: among other texts that circuit takes ten times as long.
+    """
     rng = random.Random(settings.seed)
     end = tokenizer.convert_tokens_to_ids(mini_tokenizer.TEXT_END)
     size = settings.batch * settings.length
     ids, labels = list[int](), list[int]()
-    while True:
+    for step in itertools.count():
+        draw = plain.lookups if step < settings.lookups_first else plain.document
         while len(ids) < size:
-            halves = [plain.document(rng).rpartition(plain.GIVEN) for _ in range(64)]
-            given, told = (tokenizer([half[part] for half in halves])["input_ids"] for part in (0, 2))
-            for known, learned in zip(given, told, strict=True):
-                ids += [*known, *learned, end]
-                labels += [*[IGNORED] * len(known), *learned, end]
-        yield tuple(torch.tensor(stream[:size]).view(settings.batch, settings.length) for stream in (ids, labels))
+            for text in (draw(rng) for _ in range(64)):
+                for part, learned in _parts(text):
+                    tokens = tokenizer(part)["input_ids"]
+                    ids += tokens
+                    labels += tokens if learned else [IGNORED] * len(tokens)
+                ids.append(end)
+                labels.append(end)
+        shape = settings.batch, settings.length
+        yield torch.tensor(ids[:size]).view(shape), torch.tensor(labels[:size]).view(shape)
         del ids[:size], labels[:size]
+
+
+def _parts(document: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a document between its marks, and whether each is learned."""
+    learned = True
+    for part in re.split(f"([{plain.GIVEN}{plain.LEARNED}])", document):
+        if part in {plain.GIVEN, plain.LEARNED}:
+            learned = part == plain.LEARNED
+        elif part:
+            yield part, learned
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -139,11 +159,8 @@ def probe(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int 
     recall = _right(model, tokenizer, [(prompt, fact.value) for prompt, fact in zip(prompts, facts, strict=True)])
     lookups, results = [], []
     while len(lookups) < 400:
-        listed, _, told = plain.lookups(rng).partition(plain.GIVEN)
-        first = told.split(". ")[0].rstrip(".")
-        label = next((part for part in reversed(first.replace("=", " ").replace("에 ", " ").split()) if len(part) == 1), None)
-        if label and first.endswith(label):
-            lookups.append((f"{listed}{first[: -len(label)]}", label))
+        text, _, rest = plain.lookups(rng).partition(plain.LEARNED)
+        lookups.append((plain.unmarked(text), rest.partition(plain.GIVEN)[0]))
     while len(results) < 400:
         left, _, right = plain.equations(rng).partition("=")
         results.append((left + "=", right.split(",")[0].split(" ")[0].rstrip(".")))

@@ -83,7 +83,7 @@ def _words(names: list[str]) -> set[str]:
 def _texts() -> Iterator[str]:
     rng = random.Random(0)
     for _ in range(_SAMPLE):
-        yield plain.document(rng).replace(plain.GIVEN, "")
+        yield plain.unmarked(plain.document(rng))
         problem = arithmetic.draw_problem(rng)
         yield from (problem.question, arithmetic.openthought(problem)[1], arithmetic.ko_r1_stem(problem, rng)[1])
         chat = daily.draw_chat(rng)

@@ -117,7 +117,7 @@ def test_every_name_is_one_token_wherever_it_stands(tokenizer):
 
 def test_the_worlds_texts_need_no_bytes(tokenizer):
     rng = random.Random(3)
-    texts = [plain.document(rng).replace(plain.GIVEN, "") for _ in range(500)]
+    texts = [plain.unmarked(plain.document(rng)) for _ in range(500)]
     texts += [part for name in rows.SHARES for _, *said, _ in itertools.islice(rows.draw(name, 5), 500) for part in said]
     used = {token for ids in tokenizer(texts)["input_ids"] for token in tokenizer.convert_ids_to_tokens(ids)}
     assert not [token for token in used if re.fullmatch(r"<0x..>", token)]
@@ -150,7 +150,7 @@ def test_the_shipped_tokeniser_is_the_one_the_script_builds(tokenizer):
 def test_the_base_has_read_no_format_of_a_benchmark():
     rng = random.Random(9)
     for _ in range(3000):
-        text = plain.document(rng)
+        text = plain.unmarked(plain.document(rng))
         assert not re.search(r"<think>|정답|무엇인가|고르시오|몇 개인가|답은|\n|\b[A-D]\. \w", text), text
 
 
