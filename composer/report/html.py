@@ -100,12 +100,15 @@ def _sections(
 
 def _headline(plan: Mapping[str, Any], results: Results) -> Markup:
     model, pool = plan["model"], plan["pool"]
-    baseline = results.label_of(results.baseline) if results.baseline else "none"
     size = f"{short_count(model['parameters'])} parameters" if model["parameters"] else model["name"]
     facts = [
         ("Model", model["label"] or model["name"], size),
         ("Pool", pool["name"], tag("code", pool["digest"][:12])),
-        ("Arms × seeds", f"{len(results.arms)} × {seeds_said(results)}", f"baseline {baseline}"),
+        (
+            "Arms × seeds",
+            f"{len(results.arms)} × {seeds_said(results)}",
+            f"baseline {results.baseline}" if results.baseline else "no baseline",
+        ),
         ("Benchmarks", str(len(results.benchmarks)), _items(results)),
         ("Trials", f"{results.count('finished')} of {len(results.trials)}", _unfinished(results)),
     ]

@@ -22,6 +22,7 @@ from composer.report.wording import (
     percent,
     plain,
     short_count,
+    short_reason,
     signed,
     times,
 )
@@ -151,9 +152,9 @@ def _gain(gain: Gain) -> Cell:
         return Cell("–", None, "dim", gain.reason)
     half = half_width(gain)
     mark = f" {MARKS[gain.verdict]}" if MARKS[gain.verdict] else None
-    spread = f" ± {half}" if half else f" {gain.reason}"
+    spread = f" ± {half}" if half else f" {short_reason(gain)}"
     content = join([signed(gain.gain, gain.kind), _quiet(spread), mark])
-    return Cell(content, gain.gain, gain.verdict)
+    return Cell(content, gain.gain, gain.verdict, gain.reason)
 
 
 def _part(category: Mapping[str, Any] | None) -> Cell:

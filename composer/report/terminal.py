@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from composer.findings.gains import SAME_TRIALS
 from composer.findings.results import KINDS, Arm, Benchmark, Category, Gain, Kind, Results, Trial
-from composer.findings.statistics import NO_VARIANCE, ONE_SEED
 from composer.report.wording import (
     MARKS,
     TITLES,
@@ -30,40 +29,40 @@ from composer.report.wording import (
     progress,
     seeds_said,
     short_count,
+    short_reason,
     signed,
     times,
     verdicts_said,
 )
 
 STYLES = {"better": "bold blue", "worse": "bold dark_orange", "open": ""}
-FIRST = 26  # columns of the terminal that are kept for the first column of a table, which takes what is left
-CELL = 16  # columns of the terminal that one value takes; two more are between it and the next
-SHORT_REASONS = {
-    ONE_SEED: "one seed",
-    NO_VARIANCE: "no spread",
-    SAME_TRIALS: "same trials",
-}
+CELLS: dict[Kind, int] = {"accuracy": 14, "smooth": 16}  # columns of the terminal that one value takes
+BETWEEN = 2  # columns of the terminal between one value and the next, and at a table's two edges
 
 
 def show(results: Results, console: Console) -> None:
     """Prints gains, scores, mixtures and cost."""
-    for part in _parts(results, max(1, (console.width - FIRST) // (CELL + 2))):
+    for part in _parts(results, console.width):
         console.print(part)
         console.print()
 
 
-def _parts(results: Results, columns: int) -> Iterator[RenderableType]:
+def _parts(results: Results, width: int) -> Iterator[RenderableType]:
+    names = [arm.name for arm in results.arms] + [contrast_name(contrast) for contrast in results.contrasts()]
+    # Names stand first in a line and are cut only where they would take more than a third of it.
+    first = min(max(map(cell_len, names), default=0), width // 3)
+    columns = {kind: max(1, (width - first - BETWEEN) // (CELLS[kind] + BETWEEN)) for kind in KINDS}
     yield _headline(results)
     for kind in KINDS:
-        for chunk in in_chunks(results.measured(kind), columns):
+        for chunk in in_chunks(results.measured(kind), columns[kind]):
             if results.contrasts():
                 yield _gains(results, kind, chunk)
         if results.measured(kind):
             yield Padding(Text(verdicts_said(results, kind), style="dim"), (0, 1))
     for kind in KINDS:
-        for chunk in in_chunks(results.measured(kind), columns):
+        for chunk in in_chunks(results.measured(kind), columns[kind]):
             yield _scores(results, kind, chunk)
-    for places in in_chunks(range(max((len(arm.categories) for arm in results.arms), default=0)), columns):
+    for places in in_chunks(range(max((len(arm.categories) for arm in results.arms), default=0)), columns["accuracy"]):
         yield _mixtures(results, places)
     yield _cost(results)
     failed = [trial for trial in results.trials if trial.status == "failed"]
@@ -82,13 +81,15 @@ def _headline(results: Results) -> Text:
 
 
 def _table(title: str, note: str = "") -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, padding=(0, 1), title_style="")
+    table = Table(
+        box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True, padding=(0, 1), title_style=""
+    )
     table.title = Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim"))
     return table
 
 
-def _value_column(table: Table, header: str) -> None:
-    table.add_column(Text(header, no_wrap=False), justify="right", no_wrap=True, max_width=CELL)
+def _value_column(table: Table, header: str, width: int) -> None:
+    table.add_column(Text(header, no_wrap=False), justify="right", no_wrap=True, max_width=width)
 
 
 def _gains(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Table:
@@ -97,7 +98,7 @@ def _gains(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Tab
     table = _table(f"Gains {over} · {TITLES[kind].lower()}", f"{UNITS[kind]}{direction}, ± is the 95 % interval")
     table.add_column()
     for benchmark in benchmarks:
-        _value_column(table, benchmark.label)
+        _value_column(table, benchmark.label, CELLS[kind])
     contrasts = results.contrasts()
     for place, contrast in enumerate(contrasts):
         if contrast[0] is not None and place and contrasts[place - 1][0] is None:
@@ -111,10 +112,9 @@ def _gain(gain: Gain) -> Text:
     if gain.gain is None:
         return Text("–", style="dim", no_wrap=True)
     half = half_width(gain)
-    reason = SHORT_REASONS.get(gain.reason or "", gain.reason or "")
     text = Text(signed(gain.gain, gain.kind), style=STYLES[gain.verdict], no_wrap=True)
     if half is None:
-        return text.append(f" {reason}", style="dim")
+        return text.append(f" {short_reason(gain)}", style="dim")
     return text.append(f" ± {half} {MARKS[gain.verdict] or ' '}")
 
 
@@ -125,7 +125,7 @@ def _scores(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Ta
     )
     table.add_column("arm")
     for benchmark in benchmarks:
-        _value_column(table, benchmark.label)
+        _value_column(table, benchmark.label, CELLS[kind])
     for arm in results.arms:
         cells = []
         for benchmark in benchmarks:
@@ -140,8 +140,8 @@ def _mixtures(results: Results, places: Sequence[int]) -> Table:
     table = _table("Mixtures", "rows")
     table.add_column("arm")
     for place in places:
-        _value_column(table, results.arms[0].categories[place].name)
-    _value_column(table, "all")
+        _value_column(table, results.arms[0].categories[place].name, CELLS["accuracy"])
+    _value_column(table, "all", CELLS["accuracy"])
     for arm in results.arms:
         cells = [_part(arm.categories[place], arm.rows) for place in places]
         table.add_row(_arm(arm, results), *cells, Text(count(arm.rows)))
@@ -162,7 +162,7 @@ def _cost(results: Results) -> Table:
     table = _table("Cost of one trial", against)
     table.add_column("arm")
     for header in ("rows", "tokens", "", "training", "", "in all", ""):
-        _value_column(table, header)
+        _value_column(table, header, CELLS["accuracy"])
     for arm, cost in zip(results.arms, results.cost, strict=True):
         ratio = cost.relative
         relative = (

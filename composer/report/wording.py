@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from composer.findings.gains import SAME_TRIALS
 from composer.findings.results import Arm, Gain, Kind, Results
+from composer.findings.statistics import NO_VARIANCE
 
 T = TypeVar("T")
 
@@ -14,6 +16,7 @@ MARKS = {"better": "▲", "worse": "▼", "open": ""}
 TITLES: dict[Kind, str] = {"accuracy": "Accuracy", "smooth": "Smooth score"}
 UNITS: dict[Kind, str] = {"accuracy": "points", "smooth": "bits per byte"}
 _SCALE: dict[Kind, int] = {"accuracy": 100, "smooth": 1}
+_SHORT_REASONS = {NO_VARIANCE: "no spread", SAME_TRIALS: "same trials"}
 _DECIMALS: dict[Kind, int] = {"accuracy": 1, "smooth": 3}
 
 
@@ -45,6 +48,11 @@ def interval(gain: Gain) -> str:
     if gain.low is None or gain.high is None:
         return gain.reason or ""
     return f"[{signed(gain.low, gain.kind)}, {signed(gain.high, gain.kind)}]"
+
+
+def short_reason(gain: Gain) -> str:
+    """Why a gain has no interval, in two words."""
+    return _SHORT_REASONS.get(gain.reason or "", gain.reason or "")
 
 
 def p_value(p: float | None) -> str:
@@ -157,5 +165,7 @@ def lower_is_better(results: Results, kind: Kind) -> bool:
 
 
 def in_chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
-    """`things` in groups of at most `size`."""
-    return [things[start : start + size] for start in range(0, len(things), size)]
+    """`things` in as few groups of at most `size` as there can be, about equally large."""
+    groups = -(-len(things) // size)
+    size = -(-len(things) // max(1, groups))
+    return [things[start : start + size] for start in range(0, len(things), size or 1)]
