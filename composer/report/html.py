@@ -100,6 +100,7 @@ def _sections(
 
 def _headline(plan: Mapping[str, Any], results: Results) -> Markup:
     model, pool = plan["model"], plan["pool"]
+    baseline = f"baseline {results.baseline}" if results.baseline else "no baseline"
     size = f"{short_count(model['parameters'])} parameters" if model["parameters"] else model["name"]
     facts = [
         ("Model", model["label"] or model["name"], size),
@@ -107,7 +108,7 @@ def _headline(plan: Mapping[str, Any], results: Results) -> Markup:
         (
             "Arms × seeds",
             f"{len(results.arms)} × {seeds_said(results)}",
-            f"baseline {results.baseline}" if results.baseline else "no baseline",
+            baseline,
         ),
         ("Benchmarks", str(len(results.benchmarks)), _items(results)),
         ("Trials", f"{results.count('finished')} of {len(results.trials)}", _unfinished(results)),
@@ -236,7 +237,7 @@ def _reproduce(plan: Mapping[str, Any], results: Results, records: Mapping[str, 
     return join(
         [
             tag("pre", plan["command"]),
-            _note("The same pool and recipe give the same rows, byte for byte. `composer report` rebuilds this page."),
+            _note("The same pool and recipe give the same rows, byte for byte."),
             tables.table(["of", "name", "SHA-256"], rows),
             tag("p", "Versions: ", "; ".join(versions) or "no finished trial", class_="small"),
             _details("Configuration", tag("pre", config)) if config else None,

@@ -11,7 +11,7 @@ from composer.report.svg import FONT, WIDTH, Scale, chart, named, text, text_wid
 from composer.report.wording import arm_label, count, percent
 
 LEFT, RIGHT = 292.0, WIDTH - 84
-ROW, BAR, ASKED, TOP, BOTTOM = 46.0, 22.0, 5.0, 6.0, 34.0
+ROW, BAR, ASKED, TOP, BOTTOM = 46.0, 22.0, 5.0, 6.0, 44.0
 COLOURS = 8  # of `page.css`; further categories begin anew
 
 
@@ -34,7 +34,7 @@ def mixtures(plan: Mapping[str, Any], results: Results) -> Markup:
     bottom = height - BOTTOM
     parts = [tag("line", x1=axis(mark), x2=axis(mark), y1=TOP, y2=bottom, class_="grid") for mark in marks]
     parts += [text(axis(mark), bottom + 16, tick_text(mark, marks), "tick", "middle") for mark in marks]
-    parts.append(text(RIGHT + 12, bottom + 16, "rows", "tick"))
+    parts.append(text((LEFT + RIGHT) / 2, bottom + 34, "rows", "tick", "middle"))
     for place, (arm, mixture) in enumerate(arms):
         y = TOP + ROW * place + 6
         parts += [
