@@ -66,11 +66,15 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("run", metavar="RUN", help="the folder of a run, such as runs/quickstart")
             continue
         verb.add_argument("recipe", nargs="?", metavar="RECIPE", help="one of `composer list`")
-        verb.add_argument("overrides", nargs="*", metavar="key=value", help="Hydra overrides, such as mixture.size=50000")
+        verb.add_argument(
+            "overrides", nargs="*", metavar="key=value", help="Hydra overrides, such as mixture.size=50000"
+        )
         verb.add_argument("--cfg", choices=("job",), help="print the composed config and stop")
         if name == "compose":
             verb.add_argument("--arm", help="which arm of a recipe that has several")
-            verb.add_argument("--workers", type=int, default=1, help="threads that read the pool (the result is the same)")
+            verb.add_argument(
+                "--workers", type=int, default=1, help="threads that read the pool (the result is the same)"
+            )
     return parser
 
 

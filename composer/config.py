@@ -124,7 +124,7 @@ class MixtureConfig:
             if self.size is None or self.size < 1:
                 yield f"mixture.size is {self.size}: with mixture.by=share it must be a number of rows of at least 1"
             if self.quotas and math.isfinite(total) and abs(total - 1) > SHARE_TOLERANCE:
-                yield f"mixture.quotas sum to {total:.6g}: shares must sum to 1 (or use mixture.by=rows or tokens)"
+                yield f"mixture.quotas sum to {total:g}: shares must sum to 1 (or set mixture.by to rows or tokens)"
         elif self.size is not None:
             yield f"mixture.size is {self.size}: with mixture.by={self.by} the quotas give the size; set mixture.size=null"
         if self.by in {"rows", "tokens"} and self.quotas and total == 0:

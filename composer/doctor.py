@@ -62,7 +62,11 @@ def _mosaic() -> Check:
         version = importlib.metadata.version("mosaicml")
     except importlib.metadata.PackageNotFoundError:
         return Check("import name", True, "composer is this package")
-    return Check("import name", False, f"mosaicml {version} is installed here too and has the same import name: use another environment")
+    return Check(
+        "import name",
+        False,
+        f"mosaicml {version} is installed here too and has the same import name: use another environment",
+    )
 
 
 def _cache() -> Check:

@@ -25,6 +25,7 @@ class ConfigError(RequestError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
+        """Keeps the problems and joins them, one a line."""
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))
 

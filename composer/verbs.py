@@ -43,7 +43,9 @@ def list_(request: Request, console: Console) -> int:
         _print_json(found)
         return 0
     for group, names in found.items():
-        table = Table(title=group, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+        table = Table(
+            title=group, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False
+        )
         for name, told in names.items():
             table.add_row(f"  {name}", f"[dim]{escape(told)}[/]")
         console.print(table, "")
@@ -114,7 +116,9 @@ def report_(request: Request, console: Console) -> int:
     """Rebuilds `results.json` and `report.html` of a run from its trials."""
     assert request.run is not None
     if not (request.run / "plan.json").is_file():
-        raise RequestError(f"{request.run} is not the folder of a run: it holds no plan.json; give one, such as runs/quickstart")
+        raise RequestError(
+            f"{request.run} is not the folder of a run: it holds no plan.json; give one, such as runs/quickstart"
+        )
     _report(request.run, request.json, console)
     return 0
 
@@ -168,7 +172,12 @@ def _counting() -> Iterator[Callable[[str, int], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     errors = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} rows"), TimeElapsedColumn()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,} rows"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening the pool", total=None, visible=False)
         yield lambda told, done: bar.update(task, description=told, completed=done, visible=True)
@@ -187,7 +196,14 @@ def _mixture_table(manifest: dict[str, Any]) -> Table:
 
 def _print_plan(plan: dict[str, Any], console: Console) -> None:
     expected = plan["expected"]
-    table = Table(title=f"{plan['label']}", title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
+    table = Table(
+        title=f"{plan['label']}",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+    )
     table.add_column("arm")
     for category in plan["categories"]:
         table.add_column(category, justify="right")

@@ -82,7 +82,10 @@ def test_compose_writes_a_mixture_and_refuses_to_replace_another(capsys, tmp_pat
 
 
 def test_edits_from_the_command_line_are_those_of_a_recipe(capsys, tmp_path):
-    drop = ["mixture.edits.openthought_for_stem.replace={ko_r1_stem: openthought}", "mixture.edits.without_mcqa.drop=mcqa"]
+    drop = [
+        "mixture.edits.openthought_for_stem.replace={ko_r1_stem: openthought}",
+        "mixture.edits.without_mcqa.drop=mcqa",
+    ]
     digests = []
     for asked in (["ko_r1_3/run2"], ["ko_r1_3/run1", *drop]):
         assert main(["compose", *asked, *SMALL, f"out={tmp_path / asked[0]}", "--json"]) == 0
@@ -119,4 +122,6 @@ def test_help_is_quick():
     started = time.monotonic()
     done = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 3  # under one second on an idle machine
-    assert not {"torch", "transformers", "datasets", "lm_eval"} & {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert not {"torch", "transformers", "datasets", "lm_eval"} & {
+        line.split("|")[-1].strip() for line in done.stderr.splitlines()
+    }

@@ -47,14 +47,13 @@ class Fact:
 def all_facts() -> tuple[Fact, ...]:
     """All facts, ordered by relation and entity code."""
     names = _country_names()
+    relations: tuple[tuple[Relation, dict[str, str]], ...] = (
+        ("currency", _currencies(names)),
+        ("language", _languages(names)),
+        ("continent", _continents(names)),
+    )
     facts = [
-        Fact(relation, code, names[code], value)
-        for relation, values in (
-            ("currency", _currencies(names)),
-            ("language", _languages(names)),
-            ("continent", _continents(names)),
-        )
-        for code, value in values.items()
+        Fact(relation, code, names[code], value) for relation, values in relations for code, value in values.items()
     ]
     facts += [Fact("city", zone, city, names[country]) for zone, (city, country) in _cities(names).items()]
     # A name that answers its own question teaches nothing.

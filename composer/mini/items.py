@@ -1,7 +1,7 @@
 """The mini benchmarks' items: held-out facts, held-out problems, small talk on held-out topics.
 
 lm-eval's task files under `eval/mini/` call these functions; each gives one dataset with the split `test`, its columns
-`question`, `answer` (what the extracted answer must equal) and `response` (the reference response, for the smooth score).
+`question`, `answer` (what the extracted answer must equal) and `response` (the reference, for the smooth score).
 """
 
 from __future__ import annotations
@@ -39,7 +39,12 @@ def mclm_ko(**_: Any) -> dict[str, Dataset]:
             problems.append(problem)
     return _split(
         [
-            {"question": p.question, "answer": str(p.answer), "response": arithmetic.openthought(p)[1], "kind": p.stratum}
+            {
+                "question": p.question,
+                "answer": str(p.answer),
+                "response": arithmetic.openthought(p)[1],
+                "kind": p.stratum,
+            }
             for p in problems
         ]
     )
@@ -54,10 +59,7 @@ def daily_talk(**_: Any) -> dict[str, Dataset]:
         if chat.held_out:
             chats.append(chat)
     return _split(
-        [
-            {"question": c.remark, "answer": c.topic, "key": c.key, "response": c.reply, "kind": c.kind}
-            for c in chats
-        ]
+        [{"question": c.remark, "answer": c.topic, "key": c.key, "response": c.reply, "kind": c.kind} for c in chats]
     )
 
 

@@ -54,7 +54,9 @@ def lookups(rng: random.Random) -> str:
 
 def echoes(rng: random.Random) -> str:
     """Names and numbers in a row, said again in the same order."""
-    said = [rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))]
+    said = [
+        rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))
+    ]
     row = rng.choice((", ", " ", " / ")).join(said)
     return f"{GIVEN}{row}. {LEARNED}" + ". ".join([row] * rng.randint(1, 2)) + "."
 
@@ -86,7 +88,8 @@ _KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
 )
 _EVERY_NAME = tuple(sorted({name for fact in all_facts() for name in (fact.entity, fact.value)}))
 _EVERY_WORD = (
-    *_EVERY_NAME, *_LABELS * 20, *arithmetic.PEOPLE, *arithmetic.THINGS, *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
+    *_EVERY_NAME, *_LABELS * 20, *arithmetic.PEOPLE, *arithmetic.THINGS,
+    *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Trains the mini base on plain text and saves it: `python -m composer.mini.pretrain OUT`.
 
 An LFM2 of 1.1 million parameters: one short convolution, by which a token sees the two before it, and two attention
-layers, started near a circuit for looking things up (`_start_near_matching`), which a random start does not find in time.
+layers, started near a circuit for looking things up (`_start_near_matching`), which a random start does not find.
 The shipped checkpoint was made with the settings below; `settings.json` beside it repeats them with what was reached.
 """
 
@@ -23,6 +23,8 @@ from transformers import Lfm2Config, Lfm2ForCausalLM, PreTrainedTokenizerFast
 
 from composer.mini import plain
 from composer.mini import tokenizer as mini_tokenizer
+from composer.mini.facts import all_facts
+from composer.mini.mcqa import statement
 
 IGNORED = -100  # the label that cross entropy leaves out
 
@@ -154,10 +156,11 @@ def learning_rate(settings: Settings, step: int) -> float:
 def probe(model: Lfm2ForCausalLM, tokenizer: PreTrainedTokenizerFast, seed: int = 1) -> dict[str, float]:
     """What the base knows: share of right next tokens at the value of a fact, a looked-up label, a result's digits."""
     rng = random.Random(seed)
-    facts = random.Random(seed).sample(plain.all_facts(), 400)
-    prompts = [plain.statement(fact).split(fact.value)[0] for fact in facts]
+    facts = random.Random(seed).sample(all_facts(), 400)
+    prompts = [statement(fact).split(fact.value)[0] for fact in facts]
     recall = _right(model, tokenizer, [(prompt, fact.value) for prompt, fact in zip(prompts, facts, strict=True)])
-    lookups, results = [], []
+    lookups: list[tuple[str, str]] = []
+    results: list[tuple[str, str]] = []
     while len(lookups) < 400:
         text, _, rest = plain.lookups(rng).partition(plain.LEARNED)
         lookups.append((plain.unmarked(text), rest.partition(plain.GIVEN)[0]))

@@ -52,7 +52,11 @@ class Row:
 
 
 def build_pool(
-    path: Path, name: str, rows: Iterable[Row], count_tokens: TokenCounter, progress: Callable[[int], None] | None = None
+    path: Path,
+    name: str,
+    rows: Iterable[Row],
+    count_tokens: TokenCounter,
+    progress: Callable[[int], None] | None = None,
 ) -> None:
     """Writes the pool folder `path` from `rows`, whole or not at all.
 
@@ -83,12 +87,19 @@ def build_pool(
     order = [("category", "ascending"), ("stratum", "ascending"), ("hash", "ascending"), ("id", "ascending")]
     plain = {name: kind.value_type if pa.types.is_dictionary(kind) else kind for name, kind in _types(INDEX_SCHEMA)}
     table = pa.table(
-        {field: pa.array(values, plain.get(field, ROW_SCHEMA.field("messages").type)) for field, values in columns.items()}
+        {
+            field: pa.array(values, plain.get(field, ROW_SCHEMA.field("messages").type))
+            for field, values in columns.items()
+        }
     ).sort_by(order)
     with new_folder(path) as folder:
         _write(folder, table)
         counts = Counter(zip(table["category"].to_pylist(), table["stratum"].to_pylist(), strict=True))
-        digest = hashlib.sha256("\n".join(f"{i} {n}" for i, n in zip(table["id"].to_pylist(), table["n_tokens"].to_pylist(), strict=True)).encode())
+        digest = hashlib.sha256(
+            "\n".join(
+                f"{i} {n}" for i, n in zip(table["id"].to_pylist(), table["n_tokens"].to_pylist(), strict=True)
+            ).encode()
+        )
         write_json(
             folder / "pool.json",
             {

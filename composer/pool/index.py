@@ -43,6 +43,7 @@ class Index:
     ids: pa.StringArray
 
     def __len__(self) -> int:
+        """The number of rows."""
         return len(self.stratum)
 
     @property
@@ -78,7 +79,11 @@ class Index:
         """Reads an index from the columns of `index.parquet`."""
         category, stratum = (table[name].combine_chunks().dictionary_decode() for name in ("category", "stratum"))
         joined = pa.table({"category": category, "stratum": stratum})
-        kinds = joined.group_by(["category", "stratum"]).aggregate([]).sort_by([("category", "ascending"), ("stratum", "ascending")])
+        kinds = (
+            joined.group_by(["category", "stratum"])
+            .aggregate([])
+            .sort_by([("category", "ascending"), ("stratum", "ascending")])
+        )
         strata = tuple(zip(kinds["category"].to_pylist(), kinds["stratum"].to_pylist(), strict=True))
         places = kinds.append_column("place", pa.array(range(len(strata)), pa.int32()))
         numbered = joined.append_column("row", pa.array(np.arange(len(table)), pa.int64()))

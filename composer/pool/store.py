@@ -53,7 +53,9 @@ class Pool:
         """
         missing = [name for name in ("pool.json", "index.parquet", "rows") if not (path / name).exists()]
         if missing:
-            raise PoolError(f"{path} is not a pool folder: it lacks {', '.join(missing)}; build one, or correct pool.path")
+            raise PoolError(
+                f"{path} is not a pool folder: it lacks {', '.join(missing)}; build one, or correct pool.path"
+            )
         return cls(path, read_json(path / "pool.json"))
 
     @property

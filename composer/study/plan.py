@@ -127,11 +127,15 @@ def check_out(out: Path, config: dict[str, Any]) -> None:
     """
     kept = out / "config.yaml"
     if not kept.exists():
-        others = [path.name for path in out.iterdir() if path.name not in {"plan.json", ".lock"}] if out.is_dir() else []
+        others = (
+            [path.name for path in out.iterdir() if path.name not in {"plan.json", ".lock"}] if out.is_dir() else []
+        )
         if out.exists() and not out.is_dir():
             raise OutputError(f"out is {out}, which is a file: give a folder, as out=…")
         if others:
-            raise OutputError(f"out is {out}, which holds other files ({', '.join(sorted(others)[:3])}): choose another out=…")
+            raise OutputError(
+                f"out is {out}, which holds other files ({', '.join(sorted(others)[:3])}): choose another out=…"
+            )
         return
     held = OmegaConf.to_container(OmegaConf.load(kept))
     differing = [

@@ -35,7 +35,9 @@ def tokenise(
             `{% generation %}`), or a row is longer than `max_length` tokens.
     """
     if not tokenizer.chat_template:
-        raise TrialError("the model's tokeniser has no chat template: choose an instruct model, or give the tokeniser one")
+        raise TrialError(
+            "the model's tokeniser has no chat template: choose an instruct model, or give the tokeniser one"
+        )
     encoded = tokenizer.apply_chat_template(
         list(conversations), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )

@@ -97,7 +97,11 @@ def run(folder: Path) -> dict[str, Any]:
         "key": trial_key(spec),
         "seed": spec["seed"],
         "status": "finished",
-        "mixture": {"rows": len(examples), "tokens": sum(len(e.ids) for e in examples), "digest": spec["mixture"]["digest"]},
+        "mixture": {
+            "rows": len(examples),
+            "tokens": sum(len(e.ids) for e in examples),
+            "digest": spec["mixture"]["digest"],
+        },
         "training": {
             "steps": training.steps,
             "rows": training.rows,

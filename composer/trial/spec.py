@@ -17,7 +17,12 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "lm_eval", "tokenizers")
 
 
 def trial_spec(
-    mixture: str, mixture_digest: str, model: ModelConfig, trainer: TrainerConfig, benchmarks: BenchmarksConfig, seed: int
+    mixture: str,
+    mixture_digest: str,
+    model: ModelConfig,
+    trainer: TrainerConfig,
+    benchmarks: BenchmarksConfig,
+    seed: int,
 ) -> dict[str, Any]:
     """All that a trial needs to run, as JSON; `mixture` is the mixture's folder relative to the study's."""
     return {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from composer.config import TrainerConfig
 from composer.trial.chat import IGNORED, Example
@@ -84,7 +85,7 @@ def train(
         processing_class=tokenizer,
         callbacks=[curve],
     )
-    trainer.remove_callback(_printer())
+    trainer.remove_callback(PrinterCallback)
     started = time.monotonic()
     trainer.train()
     return Training(
@@ -118,7 +119,7 @@ class _Batches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 class _Trainer(Trainer):
     """A Trainer that reads its batches in the order given."""
 
-    def _get_train_sampler(self, *_: Any) -> Iterator[int]:
+    def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
 
@@ -137,9 +138,3 @@ class _Curve(TrainerCallback):
 
 def _only(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
     return items[0]
-
-
-def _printer() -> type[TrainerCallback]:
-    from transformers.trainer_callback import PrinterCallback
-
-    return PrinterCallback

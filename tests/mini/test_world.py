@@ -118,7 +118,9 @@ def test_every_name_is_one_token_wherever_it_stands(tokenizer):
 def test_the_worlds_texts_need_no_bytes(tokenizer):
     rng = random.Random(3)
     texts = [plain.unmarked(plain.document(rng)) for _ in range(500)]
-    texts += [part for name in rows.SHARES for _, *said, _ in itertools.islice(rows.draw(name, 5), 500) for part in said]
+    texts += [
+        part for name in rows.SHARES for _, *said, _ in itertools.islice(rows.draw(name, 5), 500) for part in said
+    ]
     used = {token for ids in tokenizer(texts)["input_ids"] for token in tokenizer.convert_ids_to_tokens(ids)}
     assert not [token for token in used if re.fullmatch(r"<0x..>", token)]
 
@@ -156,7 +158,10 @@ def test_the_base_has_read_no_format_of_a_benchmark():
 
 @pytest.mark.parametrize(
     ("word", "forms"),
-    [("유로", ("유로는", "유로가", "유로를", "유로다")), ("대한민국 원", ("대한민국 원은", "대한민국 원이", "대한민국 원을", "대한민국 원이다"))],
+    [
+        ("유로", ("유로는", "유로가", "유로를", "유로다")),
+        ("대한민국 원", ("대한민국 원은", "대한민국 원이", "대한민국 원을", "대한민국 원이다")),
+    ],
 )
 def test_particles_follow_the_last_sound(word, forms):
     assert (topic(word), subject(word), object_(word), copula(word)) == forms
