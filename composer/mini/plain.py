@@ -28,6 +28,11 @@ def document(rng: random.Random) -> str:
     return rng.choices([kind for kind, _ in _KINDS], [weight for _, weight in _KINDS])[0](rng)
 
 
+def copying(rng: random.Random) -> str:
+    """Draws one document of those that are about what stands in the document itself."""
+    return rng.choice((lookups, echoes))(rng)
+
+
 def unmarked(document: str) -> str:
     """A document's text."""
     return document.replace(GIVEN, "").replace(LEARNED, "")
@@ -39,7 +44,7 @@ def facts(rng: random.Random) -> str:
 
 
 def lookups(rng: random.Random) -> str:
-    """A list of labelled names, then where some of them stand."""
+    """A list of labelled names, then where each stands, or what stands where."""
     pool = rng.choice([values_of(relation) for relation in RELATIONS] + [_EVERY_NAME])
     size = rng.randint(3, min(6, len(pool)))
     names, labels = rng.sample(pool, size), rng.sample(_LABELS, size)
@@ -49,7 +54,9 @@ def lookups(rng: random.Random) -> str:
     listed = ", ".join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
     pairs = list(zip(names, labels, strict=True))
     rng.shuffle(pairs)  # each told once: a name told before could be looked up there, and the list left unread
-    return f"{GIVEN}{listed}. " + " ".join(f"{topic(name)} {LEARNED}{label}{GIVEN}." for name, label in pairs)
+    if rng.random() < 0.5:
+        pairs = [(label, name) for name, label in pairs]
+    return f"{GIVEN}{listed}. " + " ".join(f"{topic(asked)} {LEARNED}{told}{GIVEN}." for asked, told in pairs)
 
 
 def echoes(rng: random.Random) -> str:

@@ -34,12 +34,12 @@ class Settings:
     """How the base is trained; `tokens` counts every token read, once each."""
 
     seed: int = 0
-    steps: int = 2700
+    steps: int = 2600
     batch: int = 20
     length: int = 192
     peak_lr: float = 1e-3
     warmup: int = 100
-    lookups_first: int = 300
+    copying_first: int = 700
     decay: int = 800
     weight_decay: float = 0.1
     width: int = 128
@@ -114,14 +114,15 @@ def _start_near_matching(model: Lfm2ForCausalLM) -> None:
 def batches(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless batches of token ids and labels, (batch, length): documents end to end, cut where a block is full.
 
-    The first `lookups_first` batches hold look-ups alone: among other texts that circuit takes ten times as long.
+    The first `copying_first` batches hold look-ups and echoes alone: among other texts, learning to copy what stands in
+    the text takes ten times as long.
     """
     rng = random.Random(settings.seed)
     end = tokenizer.convert_tokens_to_ids(mini_tokenizer.TEXT_END)
     size = settings.batch * settings.length
     ids, labels = list[int](), list[int]()
     for step in itertools.count():
-        draw = plain.lookups if step < settings.lookups_first else plain.document
+        draw = plain.copying if step < settings.copying_first else plain.document
         while len(ids) < size:
             for text in (draw(rng) for _ in range(64)):
                 for part, learned in _parts(text):
