@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 
 from composer.mini import arithmetic, daily
-from composer.mini.facts import RELATIONS, Fact, all_facts, values_of
+from composer.mini.facts import NOUN, RELATIONS, Fact, all_facts, values_of
 from composer.mini.korean import object_, subject, topic
 from composer.mini.mcqa import statement
 
@@ -30,7 +30,7 @@ def document(rng: random.Random) -> str:
 
 def copying(rng: random.Random) -> str:
     """Draws one document of those that are about what stands in the document itself."""
-    return rng.choice((lookups, echoes))(rng)
+    return rng.choice((lookups, echoes, glossaries))(rng)
 
 
 def unmarked(document: str) -> str:
@@ -41,6 +41,15 @@ def unmarked(document: str) -> str:
 def facts(rng: random.Random) -> str:
     """A run of facts, each in one of its plain forms."""
     return " ".join(_tell(fact, rng) for fact in rng.choices(all_facts(), k=rng.randint(4, 10)))
+
+
+def glossaries(rng: random.Random) -> str:
+    """A heading and some names, then the fact of each, in the order of the names."""
+    relation = rng.choice(RELATIONS)
+    told = rng.sample([fact for fact in all_facts() if fact.relation == relation], rng.randint(2, 5))
+    heading = rng.choice((topic(NOUN[relation]), object_(NOUN[relation])))
+    named = ", ".join(fact.entity for fact in told)
+    return f"{GIVEN}{heading} 적는다: {named}. {LEARNED}" + " ".join(statement(fact) for fact in told)
 
 
 def lookups(rng: random.Random) -> str:
@@ -87,8 +96,9 @@ def stories(rng: random.Random) -> str:
 
 
 _KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-    (facts, 0.2),
-    (lookups, 0.4),
+    (facts, 0.15),
+    (glossaries, 0.2),
+    (lookups, 0.25),
     (echoes, 0.15),
     (equations, 0.2),
     (stories, 0.05),

@@ -34,7 +34,7 @@ class Settings:
     """How the base is trained; `tokens` counts every token read, once each."""
 
     seed: int = 0
-    steps: int = 2600
+    steps: int = 2400
     batch: int = 20
     length: int = 192
     peak_lr: float = 1e-3
