@@ -126,7 +126,7 @@ class MixtureConfig:
             if self.quotas and math.isfinite(total) and abs(total - 1) > SHARE_TOLERANCE:
                 yield f"mixture.quotas sum to {total:g}: shares must sum to 1 (or set mixture.by to rows or tokens)"
         elif self.size is not None:
-            yield f"mixture.size is {self.size}: with mixture.by={self.by} the quotas give the size; set mixture.size=null"
+            yield f"mixture.size is {self.size}: the quotas give the size under by={self.by}; set mixture.size=null"
         if self.by in {"rows", "tokens"} and self.quotas and total == 0:
             yield f"mixture.quotas sum to 0: with mixture.by={self.by} at least one must be above 0"
 
@@ -256,7 +256,8 @@ class StudyConfig:
         for name, pair in self.comparisons.items():
             for side in ("arm", "against"):
                 if getattr(pair, side) not in self.arms:
-                    yield f"study.comparisons.{name}.{side} is {getattr(pair, side)}: it must be one of the arms {known}"
+                    key = f"study.comparisons.{name}.{side}"
+                    yield f"{key} is {getattr(pair, side)}: it must be one of the arms {known}"
             if pair.arm == pair.against:
                 yield f"study.comparisons.{name} compares {pair.arm} with itself: name two arms"
 
