@@ -48,3 +48,7 @@ class NeedsError(RequestError):
 
 class TrialError(ComposerError):
     """A trial failed."""
+
+
+class FindingsError(ComposerError):
+    """A run's results cannot be read, or do not pair."""

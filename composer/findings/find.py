@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.artifacts import read_json, write_json
-from composer.errors import RequestError, TrialError
+from composer.errors import FindingsError, RequestError
 from composer.findings.cost import cost
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
@@ -23,7 +23,7 @@ def find(run: Path) -> Results:
 
     Raises:
         RequestError: `run` is not a run folder.
-        TrialError: The items of finished trials do not pair, or lack a benchmark.
+        FindingsError: The items of finished trials do not pair, or lack a benchmark.
     """
     plan = read_plan(run)
     trials = tuple(_trial(run, one) for one in plan["trials"])
@@ -113,7 +113,7 @@ def _benchmark(name: str, planned: Mapping[str, Any], values: Values) -> Benchma
         for measure in (accuracy, smooth):
             if measure is not None and group(measure) not in groups:
                 known = "; ".join(f"{one.task}, {one.filter}, {one.metric}" for one in sorted(groups))
-                raise TrialError(
+                raise FindingsError(
                     f"trial {key} has no items for benchmark {name}: task {measure.task}, filter {measure.filter}, "
                     f"metric {measure.metric}; it has {known or 'none'}; correct benchmarks.of.{name}"
                 )

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from composer.errors import TrialError
+from composer.errors import FindingsError
 
 COLUMNS = ("task", "filter", "metric", "doc_hash", "doc_id", "value")
 GROUP = ("task", "filter", "metric")
@@ -42,13 +42,15 @@ def read_items(path: Path) -> dict[Group, Items]:
     """Reads a trial's `items.parquet`.
 
     Raises:
-        TrialError: The file is absent, lacks a column, or holds a value that is not a finite number.
+        FindingsError: The file is absent, lacks a column, or holds a value that is not a finite number.
     """
     if not path.is_file():
-        raise TrialError(f"{path} is absent though its trial is recorded as finished: delete its folder and run again")
+        raise FindingsError(
+            f"{path} is absent though its trial is recorded as finished: delete its folder and run again"
+        )
     absent = set(COLUMNS) - set(pq.read_schema(path).names)
     if absent:
-        raise TrialError(f"{path} lacks the columns {', '.join(sorted(absent))}: delete its folder and run again")
+        raise FindingsError(f"{path} lacks the columns {', '.join(sorted(absent))}: delete its folder and run again")
     table = pq.read_table(path, columns=list(COLUMNS))
     table = table.sort_by([(name, "ascending") for name in COLUMNS[:-1]])
     _check_finite(table, path)
@@ -67,7 +69,7 @@ def read_paired(run: Path, keys: Sequence[str]) -> dict[str, dict[Group, NDArray
     """Reads the items of the trials `keys`, so that the value at one place belongs to the same item in all of them.
 
     Raises:
-        TrialError: A trial's items cannot be read, or are not the items of the first trial.
+        FindingsError: A trial's items cannot be read, or are not the items of the first trial.
     """
     values: dict[str, dict[Group, NDArray[np.float64]]] = {}
     first: dict[Group, Items] = {}
@@ -83,7 +85,7 @@ def _check_finite(table: pa.Table, path: Path) -> None:
     bad = table.filter(pc.invert(pc.fill_null(pc.is_finite(table["value"]), False)))
     if bad.num_rows:
         row = bad.slice(0, 1).to_pylist()[0]
-        raise TrialError(
+        raise FindingsError(
             f"{path} holds {bad.num_rows} values that are not finite numbers, first {row['value']} for item "
             f"{row['doc_id']} of task {row['task']}, metric {row['metric']}: mend the metric and run the trial again"
         )
@@ -96,12 +98,12 @@ def _check_paired(first: Mapping[Group, Items], other: Mapping[Group, Items], fi
     )
     for group in sorted(first.keys() ^ other.keys()):
         has, lacks = (first_key, key) if group in first else (key, first_key)
-        raise TrialError(f"trial {has} has items of {_named(group)} and trial {lacks} has none: {remedy}")
+        raise FindingsError(f"trial {has} has items of {_named(group)} and trial {lacks} has none: {remedy}")
     for group in sorted(first):
         here, there = first[group].hashes, other[group].hashes
         if not np.array_equal(here, there):
             alone = len(set(here) ^ set(there))
-            raise TrialError(
+            raise FindingsError(
                 f"the items of {_named(group)} do not pair: trial {first_key} has {len(here)}, trial {key} has "
                 f"{len(there)}, and {alone} documents are in only one of them: {remedy}"
             )

@@ -16,7 +16,9 @@ from composer.mini.mcqa import statement
 
 # Letters name the entries of a list, which stands in one line; no list looks like a multiple-choice question.
 _LABELS = tuple("ABCDEFGH")
-_ENTRY = ("{label}: {name}", "{label}) {name}")
+_BETWEEN = (", ", ", ", "; ", " / ", " | ")
+# What separates parts of a text differs from page to page: the base learns not to mind which sign it is.
+SIGNS = tuple(":)]>}/|*#~+-=·@&^_$%")
 
 
 # Marks in a document: what follows GIVEN is drawn at random, so there is nothing in it to learn, until LEARNED.
@@ -30,7 +32,7 @@ def document(rng: random.Random) -> str:
 
 def copying(rng: random.Random) -> str:
     """Draws one document of those that are about what stands in the document itself."""
-    return rng.choice((lookups, echoes, glossaries))(rng)
+    return rng.choice((lookups, echoes, glossaries, notes))(rng)
 
 
 def unmarked(document: str) -> str:
@@ -39,29 +41,40 @@ def unmarked(document: str) -> str:
 
 
 def facts(rng: random.Random) -> str:
-    """A run of facts, each in one of its plain forms."""
-    return " ".join(_tell(fact, rng) for fact in rng.choices(all_facts(), k=rng.randint(4, 10)))
+    """A run of facts, each in one of its plain forms, in one line or in one each."""
+    return rng.choice((" ", "\n")).join(_tell(fact, rng) for fact in rng.choices(all_facts(), k=rng.randint(4, 10)))
 
 
 def glossaries(rng: random.Random) -> str:
     """A heading and some names, then the fact of each, in the order of the names."""
     relation = rng.choice(RELATIONS)
     told = rng.sample([fact for fact in all_facts() if fact.relation == relation], rng.randint(2, 5))
-    heading = rng.choice((topic(NOUN[relation]), object_(NOUN[relation])))
+    heading = rng.choice((f"{topic(NOUN[relation])} 이렇다", f"{object_(NOUN[relation])} 적는다"))
     named = ", ".join(fact.entity for fact in told)
-    return f"{GIVEN}{heading} 적는다: {named}. {LEARNED}" + " ".join(statement(fact) for fact in told)
+    return f"{GIVEN}{heading}: {named}. {_signs(rng)}{LEARNED}" + " ".join(statement(fact) for fact in told)
+
+
+def notes(rng: random.Random) -> str:
+    """A name and what is to be said of it, some labelled values, then the fact and where its value stands."""
+    told = []
+    for _ in range(rng.randint(1, 3)):
+        fact = rng.choice(all_facts())
+        others = [value for value in values_of(fact.relation) if value != fact.value]
+        values = [fact.value, *rng.sample(others, rng.randint(2, min(5, len(others))))]
+        rng.shuffle(values)
+        listed, label_of = _label(values, rng)
+        told.append(
+            f"{GIVEN}{_mention(fact, rng)} {listed}. {_signs(rng)}{LEARNED}{statement(fact)} "
+            f"{topic(fact.value)} {label_of[fact.value]}."
+        )
+    return " ".join(told)
 
 
 def lookups(rng: random.Random) -> str:
     """A list of labelled names, then where each stands, or what stands where."""
     pool = rng.choice([values_of(relation) for relation in RELATIONS] + [_EVERY_NAME])
-    size = rng.randint(3, min(6, len(pool)))
-    names, labels = rng.sample(pool, size), rng.sample(_LABELS, size)
-    if rng.random() < 0.5:
-        labels.sort()
-    entry = rng.choice(_ENTRY)
-    listed = ", ".join(entry.format(label=label, name=name) for label, name in zip(labels, names, strict=True))
-    pairs = list(zip(names, labels, strict=True))
+    listed, label_of = _label(rng.sample(pool, rng.randint(3, min(6, len(pool)))), rng)
+    pairs = list(label_of.items())
     rng.shuffle(pairs)  # each told once: a name told before could be looked up there, and the list left unread
     if rng.random() < 0.5:
         pairs = [(label, name) for name, label in pairs]
@@ -74,7 +87,7 @@ def echoes(rng: random.Random) -> str:
         rng.choice(_EVERY_WORD) if rng.random() < 0.7 else str(rng.randint(1, 99)) for _ in range(rng.randint(3, 9))
     ]
     row = rng.choice((", ", " ", " / ")).join(said)
-    return f"{GIVEN}{row}. {LEARNED}" + ". ".join([row] * rng.randint(1, 2)) + "."
+    return f"{GIVEN}{row}. {_signs(rng)}{LEARNED}" + ". ".join([row] * rng.randint(1, 2)) + "."
 
 
 def equations(rng: random.Random) -> str:
@@ -87,27 +100,55 @@ def equations(rng: random.Random) -> str:
 
 
 def stories(rng: random.Random) -> str:
-    """What people have and what happens to it, with nothing asked."""
+    """What people have and what happens to it, at times with how many there are then, and with nothing asked."""
     problem = arithmetic.draw_problem(rng)
-    told = [problem.question.rsplit(" 이제 몇 개인가?", 1)[0]]
-    if rng.random() < 0.5:
+    beginning, *_ = problem.question.partition(f" {problem.steps[0].event}")
+    counted = rng.random() < 0.5
+    told = [f"{step.event} 이제 {step.after}개다." if counted else step.event for step in problem.steps]
+    if rng.random() < 0.3:
         told.append(daily.draw_chat(rng).remark)
-    return " ".join(told)
+    return rng.choice((" ", "\n")).join([beginning, *told])
 
 
 _KINDS: tuple[tuple[Callable[[random.Random], str], float], ...] = (
-    (facts, 0.15),
-    (glossaries, 0.2),
-    (lookups, 0.25),
-    (echoes, 0.15),
+    (facts, 0.12),
+    (glossaries, 0.1),
+    (notes, 0.2),
+    (lookups, 0.18),
+    (echoes, 0.1),
     (equations, 0.2),
-    (stories, 0.05),
+    (stories, 0.1),
 )
 _EVERY_NAME = tuple(sorted({name for fact in all_facts() for name in (fact.entity, fact.value)}))
 _EVERY_WORD = (
     *_EVERY_NAME, *_LABELS * 20, *arithmetic.PEOPLE, *arithmetic.THINGS,
     *(topic_ for talk in daily.TALKS.values() for topic_ in talk.topics),
 )  # fmt: skip
+
+
+def _label(names: list[str], rng: random.Random) -> tuple[str, dict[str, str]]:
+    """Some names in one line with a letter each, and the letter of each."""
+    labels = rng.sample(_LABELS, len(names))
+    if rng.random() < 0.5:
+        labels.sort()
+    sign = rng.choice((*SIGNS, ""))
+    label_of = dict(zip(names, labels, strict=True))
+    listed = rng.choice(_BETWEEN).join(f"{label}{sign} {name}" for name, label in label_of.items())
+    return listed, label_of
+
+
+def _signs(rng: random.Random) -> str:
+    """Up to three signs, at times with spaces between them."""
+    return "".join(rng.choice(SIGNS) + rng.choice((" ", "")) for _ in range(rng.randint(0, 3)))
+
+
+def _mention(fact: Fact, rng: random.Random) -> str:
+    """Names an entity and what is to be told of it."""
+    e, noun = fact.entity, NOUN[fact.relation]
+    return rng.choice(
+        (f"{e}의 {object_(noun)} 찾는다.", f"{e} 차례다. {noun}:", f"{e} 이야기를 한다. {object_(noun)} 적는다.",
+         f"{object_(noun)} 적는다: {e}.", f"{subject(e)} 나온다. {noun} 이야기다.")
+    )  # fmt: skip
 
 
 def _tell(fact: Fact, rng: random.Random) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from composer.mini import arithmetic, daily, facts, mcqa
 
-# The pool's shares by category: enough of each that 50,000 rows need no repeats outside MCQA.
-SHARES = {"openthought": 0.35, "ko_r1_stem": 0.25, "daily": 0.35, "mcqa": 0.05}
+# The pool's shares by category: enough of each, at the default size, for the largest of the post's runs.
+SHARES = {"openthought": 0.33, "ko_r1_stem": 0.30, "daily": 0.33, "mcqa": 0.04}
 
 Drawn = tuple[str, str, str, str]  # stratum, prompt, response, mode
 

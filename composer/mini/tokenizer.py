@@ -1,8 +1,8 @@
-"""The mini tokeniser: one token for every name and word of the mini world, bytes for everything else.
+"""The mini tokeniser: one token for every name, word and number of the mini world, bytes for the rest.
 
 The world's vocabulary is closed, so the tokeniser is built, not trained: a Unigram model whose pieces are the names
-(the same piece wherever the name stands), the words between them, digits and characters, with the 256 bytes to fall
-back on, so that any text can be read and written back unchanged.
+(the same piece wherever the name stands), the numbers up to 99, the words between them and characters, with the 256
+bytes to fall back on, so that any text can be read and written back unchanged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PAD, TEXT_END, TURN_END, USER, ASSISTANT, SYSTEM = (
     "<|pad|>", "<|endoftext|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>",
 )  # fmt: skip
 THINK, THINK_END = "<think>", "</think>"
+CHAT_TOKENS = (TURN_END, USER, ASSISTANT, SYSTEM, THINK, THINK_END)
 CONTEXT = 1024
 
 CHAT_TEMPLATE = (
@@ -64,7 +65,8 @@ def build() -> PreTrainedTokenizerFast:
 
 def _names() -> list[str]:
     topics = [topic for talk in daily.TALKS.values() for topic in talk.topics]
-    return sorted({*facts.names(), *arithmetic.PEOPLE, *arithmetic.THINGS, *topics})
+    numbers = map(str, range(10, arithmetic.LIMIT + 1))
+    return sorted({*facts.names(), *arithmetic.PEOPLE, *arithmetic.THINGS, *topics, *numbers})
 
 
 def _words(names: list[str]) -> set[str]:

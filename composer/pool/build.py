@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ ROWS_PER_FILE = 65536
 TokenCounter = Callable[[Sequence[Sequence[dict[str, str]]]], list[int]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One row of a pool before it has an id.
 
@@ -39,7 +40,7 @@ class Row:
     source: str
     mode: str
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The hash of the row's content and category, as 32 hexadecimal digits."""
         text = json.dumps([self.category, self.messages], ensure_ascii=False, separators=(",", ":"))

@@ -88,14 +88,21 @@ class Pool:
     def _groups(self, wanted: NDArray[np.int64]) -> Iterator[tuple[Path, int, NDArray[np.int64]]]:
         """(file, row group, places within it) of the sorted positions `wanted`."""
         start = 0
-        for file in sorted((self.path / "rows").glob("*.parquet")):
-            metadata = pq.read_metadata(file)
-            for group in range(metadata.num_row_groups):
-                end = start + metadata.row_group(group).num_rows
-                low, high = np.searchsorted(wanted, [start, end])
-                if low < high:
-                    yield file, group, wanted[low:high] - start
-                start = end
+        for file, group, size in self._layout:
+            low, high = np.searchsorted(wanted, [start, start + size])
+            if low < high:
+                yield file, group, wanted[low:high] - start
+            start += size
+
+    @cached_property
+    def _layout(self) -> list[tuple[Path, int, int]]:
+        """(file, row group, rows in it) in the order of the positions."""
+        files = [(file, pq.read_metadata(file)) for file in sorted((self.path / "rows").glob("*.parquet"))]
+        return [
+            (file, group, metadata.row_group(group).num_rows)
+            for file, metadata in files
+            for group in range(metadata.num_row_groups)
+        ]
 
 
 def _read(file: Path, group: int, places: NDArray[np.int64]) -> pa.Table:

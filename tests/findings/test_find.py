@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from composer.artifacts import read_json, write_json
-from composer.errors import RequestError, TrialError
+from composer.errors import FindingsError, RequestError
 from composer.findings import Results, find
 from composer.findings.gains import SAME_TRIALS
 from composer.findings.statistics import NO_SEED, ONE_SEED
@@ -197,7 +197,7 @@ def test_items_that_do_not_pair_leave_no_results(run: Path) -> None:
     shutil.rmtree(run / "trials" / other.key)
     write_run(run.parent / "longer", items=151)
     shutil.copytree(run.parent / "longer" / "trials" / other.key, run / "trials" / other.key)
-    with pytest.raises(TrialError, match="do not pair"):
+    with pytest.raises(FindingsError, match="do not pair"):
         find(run)
     assert not (run / "results.json").exists()
 
@@ -206,7 +206,9 @@ def test_a_benchmark_that_the_items_lack_is_named(run: Path) -> None:
     plan = read_json(run / "plan.json")
     plan["benchmarks"]["haerae"]["accuracy"]["filter"] = "none"
     write_json(run / "plan.json", plan)
-    with pytest.raises(TrialError, match="no items for benchmark haerae: task haerae, filter none, metric exact_match"):
+    with pytest.raises(
+        FindingsError, match="no items for benchmark haerae: task haerae, filter none, metric exact_match"
+    ):
         find(run)
 
 

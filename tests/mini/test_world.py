@@ -153,7 +153,23 @@ def test_the_base_has_read_no_format_of_a_benchmark():
     rng = random.Random(9)
     for _ in range(3000):
         text = plain.unmarked(plain.document(rng))
-        assert not re.search(r"<think>|정답|무엇인가|고르시오|몇 개인가|답은|\n|^[A-H]\. ", text), text
+        assert not re.search(r"<think>|정답|무엇인가|고르시오|몇 개인가|답은|(?m:^)[A-H]\. ", text), text
+        assert "\n" not in text or not re.search(r"\b[A-H]\b", text), text  # lists stand in one line
+        for listed in re.findall(f"{plain.GIVEN}([^{plain.LEARNED}]*)", plain.lookups(rng) + plain.notes(rng)):
+            assert not re.search(r"[A-H]\. ", listed), listed
+
+
+def test_what_the_base_has_read_is_true():
+    known = {mcqa.statement(fact) for fact in facts.all_facts()}
+    rng = random.Random(4)
+    for _ in range(300):
+        for note in plain.notes(rng).split(plain.GIVEN)[1:]:
+            given, told = note.split(plain.LEARNED)
+            said = next(statement for statement in known if told.startswith(statement))
+            value, label = re.fullmatch(r"(.+)[은는] ([A-H])\. ?", told[len(said) + 1 :]).groups()
+            assert re.search(rf"\b{label}\W+{re.escape(value)}(?:[,;.]| [/|])", given), note
+        for left, op, n, right in re.findall(r"(\d+)([+×-])(\d+)=(\d+)", plain.equations(rng)):
+            assert eval(f"{left}{op.replace('×', '*')}{n}") == int(right)
 
 
 @pytest.mark.parametrize(
