@@ -10,6 +10,7 @@ import itertools
 import os
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from composer.config import TrainerConfig
 from composer.mini import rows
 from composer.pool import Row, row_hash
+from composer.recipe import load_recipe
 from composer.resources import base_model
 from composer.trial.chat import tokenise
 from composer.trial.order import batches
@@ -42,7 +44,7 @@ def main() -> None:
         for stratum, prompt, response, mode in itertools.islice(rows.draw(name, 0), round(ROWS * share))
     ]
     ids = [row.id for row in drawn]
-    config = TrainerConfig(name="mini", epochs=1)
+    config = replace(load_recipe("quickstart", []).config.trainer, epochs=1)
     examples = tokenise(tokenizer, [row.turns for row in drawn], ids, config.max_length)
     hashes = np.array([row_hash(i) for i in ids], dtype=np.uint64)
     plan = batches(hashes, [len(e.ids) for e in examples], config.batch_size, config.epochs, seed=0)
