@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.artifacts import read_json, write_text
 from composer.findings.find import read_plan
-from composer.findings.results import KINDS, Gain, Kind, Results
+from composer.findings.results import KINDS, Kind, Results
 from composer.report import tables
 from composer.report.curves import Curve, curves
 from composer.report.forest import forest
@@ -17,7 +17,6 @@ from composer.report.mixtures import legend, mixtures
 from composer.report.wording import (
     TITLES,
     UNITS,
-    interval,
     plain,
     progress,
     seeds_said,
@@ -29,7 +28,6 @@ from composer.report.wording import (
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
-NAMED = 8  # settled gains that are put into words; the others are in the table
 
 
 def write(run: Path) -> Path:
@@ -154,29 +152,26 @@ def _findings(results: Results) -> Markup:
     for kind in KINDS:
         if not results.measured(kind):
             continue
-        found = settled(results, kind)
         parts.append(tag("h3", f"{TITLES[kind]}, {UNITS[kind]}"))
-        more = f" The first {NAMED} of them:" if len(found) > NAMED else ""
-        parts.append(tag("p", verdicts_said(results, kind) + more))
-        if kind == "accuracy" and found:
-            parts.append(tag("ul", *(_said(results, gain) for gain in found[:NAMED]), class_="said"))
+        parts.append(tag("p", verdicts_said(results, kind)))
+        if kind == "accuracy" and settled(results, kind):
+            parts.append(tag("ul", *(_said(results, contrast) for contrast in results.contrasts()), class_="said"))
         parts.append(tables.gains(results, kind))
     marks = "▲ better, ▼ worse: settled at 5 % after Holm’s correction. No mark: the sign is open."
     note = f"{marks} ± is half the 95 % interval."
     return join([*parts, tag("p", note, class_="dim small")])
 
 
-def _said(results: Results, gain: Gain) -> Markup:
-    assert gain.gain is not None
-    benchmark = next(one.label for one in results.benchmarks if one.name == gain.benchmark)
-    direction = "above" if gain.gain > 0 else "below"
-    size = plain(abs(gain.gain), gain.kind)
-    return tag(
-        "li",
-        tag("b", benchmark),
-        f": {gain.arm} is {size} {UNITS[gain.kind]} {direction} {gain.against} ",
-        tag("span", interval(gain), class_="dim"),
-    )
+def _said(results: Results, contrast: tuple[str | None, str, str]) -> Markup:
+    """One comparison in a line: on which benchmarks it is better, worse or open."""
+    _, arm, against = contrast
+    of_verdict: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+    for benchmark in results.measured("accuracy"):
+        gain = results.gain(contrast, benchmark.name, "accuracy")
+        size = f" by {plain(abs(gain.gain), gain.kind)}" if gain.gain is not None and gain.verdict != "open" else ""
+        of_verdict[gain.verdict].append(f"{benchmark.label}{size}")
+    said = "; ".join(f"{verdict} on {', '.join(of)}" for verdict, of in of_verdict.items() if of)
+    return tag("li", tag("b", arm), f" against {against}: {said}")
 
 
 def _forest(results: Results, kind: Kind) -> Markup:

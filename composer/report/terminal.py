@@ -53,6 +53,7 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
     first = min(max(map(cell_len, names), default=0), width // 3)
     columns = {kind: max(1, (width - first - BETWEEN) // (CELLS[kind] + BETWEEN)) for kind in KINDS}
     yield _headline(results)
+    yield _legend(results)
     for kind in KINDS:
         for chunk in in_chunks(results.measured(kind), columns[kind]):
             if results.contrasts():
@@ -80,6 +81,18 @@ def _headline(results: Results) -> Text:
     )
 
 
+def _legend(results: Results) -> Table:
+    """What the arms and comparisons are, said once: the tables below name them."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for arm in results.arms:
+        name = Text(arm.name + (" ◦" if arm.name == results.baseline else ""))
+        table.add_row(name, Text(arm_label(arm) + ("  baseline" if arm.name == results.baseline else ""), style="dim"))
+    for contrast in results.contrasts():
+        if contrast[0] is not None:
+            table.add_row(Text(contrast_name(contrast)), Text(contrast_label(results, contrast), style="dim"))
+    return table
+
+
 def _table(title: str, note: str = "") -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False, collapse_padding=True, padding=(0, 1), title_style=""
@@ -104,7 +117,7 @@ def _gains(results: Results, kind: Kind, benchmarks: Sequence[Benchmark]) -> Tab
         if contrast[0] is not None and place and contrasts[place - 1][0] is None:
             table.add_section()
         cells = [_gain(results.gain(contrast, one.name, kind)) for one in benchmarks]
-        table.add_row(_named(contrast_name(contrast), contrast_label(results, contrast)), *cells)
+        table.add_row(_named(contrast_name(contrast)), *cells)
     return table
 
 
@@ -201,8 +214,8 @@ def _how_to_read(results: Results) -> Text:
 
 
 def _arm(arm: Arm, results: Results) -> Text:
-    return _named(arm.name, arm_label(arm), " ◦" if arm.name == results.baseline else "")
+    return _named(arm.name + (" ◦" if arm.name == results.baseline else ""))
 
 
-def _named(name: str, label: str, after: str = "") -> Text:
-    return Text.assemble(name + after, (f"  {label}" if label else "", "dim"), no_wrap=True, overflow="ellipsis")
+def _named(name: str) -> Text:
+    return Text(name, no_wrap=True, overflow="ellipsis")
