@@ -28,7 +28,12 @@ VERBS: dict[str, str] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code: 0 done, 1 the work failed, 2 the request was wrong."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    # argparse takes no positional after an option that follows others: those are overrides too.
+    given, rest = parser.parse_known_args(arguments)
+    if stray := [text for text in rest if text.startswith("-") or not hasattr(given, "overrides")]:
+        parser.error(f"unrecognized arguments: {' '.join(stray)}")
+    if rest:
+        given.overrides += rest
     if given.verb is None:
         parser.print_help()
         return 0

@@ -125,3 +125,12 @@ def test_help_is_quick():
     assert not {"torch", "transformers", "datasets", "lm_eval"} & {
         line.split("|")[-1].strip() for line in done.stderr.splitlines()
     }
+
+
+def test_options_may_stand_between_overrides(capsys, tmp_path):
+    given = ["compose", "ko_r1_3/run3", "pool.rows=4000", "--json", "mixture.size=500", f"out={tmp_path / 'mixture'}"]
+    assert main(given) == 0
+    assert json.loads(capsys.readouterr().out)["manifest"]["rows"] == 150
+    with pytest.raises(SystemExit) as left:
+        main([*given, "--jason"])
+    assert left.value.code == 2

@@ -55,7 +55,7 @@ def glossaries(rng: random.Random) -> str:
 
 
 def notes(rng: random.Random) -> str:
-    """A name and what is to be said of it, some labelled values, then the fact and where its value stands."""
+    """A name and what is to be told of it, labelled values, then the fact and its value's label, at times twice."""
     told = []
     for _ in range(rng.randint(1, 3)):
         fact = rng.choice(all_facts())
@@ -67,6 +67,8 @@ def notes(rng: random.Random) -> str:
             f"{GIVEN}{_mention(fact, rng)} {listed}. {_signs(rng)}{LEARNED}{statement(fact)} "
             f"{topic(fact.value)} {label_of[fact.value]}."
         )
+        if rng.random() < 0.5:
+            told.append(f"{GIVEN}{_signs(rng) or rng.choice(SIGNS)} {LEARNED}{label_of[fact.value]}.")
     return " ".join(told)
 
 
