@@ -18,6 +18,8 @@ REST = ("rescaled", "fixed")
 OPERATIONS = ("drop", "replace", "resize", "scale", "set", "share")
 SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
 DTYPES = ("float32", "bfloat16")
+ITEMS = ("fixed", "random")
+CORRECTIONS = ("holm", "benjamini_hochberg")
 SHARE_TOLERANCE = 1e-6
 
 
@@ -263,6 +265,30 @@ class StudyConfig:
 
 
 @dataclass
+class FindingsConfig:
+    """How gains are judged. Nothing here changes a trial: `composer run` again judges the same trials anew."""
+
+    level: float = 0.95
+    items: str = "fixed"  # the gain on these items, or, as random, on items like these
+    margin: float | None = None  # accuracy, as a fraction: gains within ±margin count as none; null: not tested
+    smooth_margin: float | None = None  # the same for the smooth score, in its unit
+    correction: str = "holm"
+
+    def problems(self) -> Iterator[str]:
+        """What is wrong with this section."""
+        yield from _one_of("findings.items", self.items, ITEMS)
+        yield from _one_of("findings.correction", self.correction, CORRECTIONS)
+        if not 0.5 <= self.level < 1:
+            yield f"findings.level is {self.level}: it must be in [0.5, 1)"
+        for name in ("margin", "smooth_margin"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                yield f"findings.{name} is {value}: it must be a finite number above 0, or null for no such test"
+        if self.margin is not None and self.margin >= 1:
+            yield f"findings.margin is {self.margin}: accuracy is a fraction, so 3 points are 0.03"
+
+
+@dataclass
 class LauncherConfig:
     """How trials share the machine. Nothing here changes a result."""
 
@@ -286,6 +312,7 @@ class Config:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     benchmarks: BenchmarksConfig = field(default_factory=BenchmarksConfig)
     study: StudyConfig = field(default_factory=StudyConfig)
+    findings: FindingsConfig = field(default_factory=FindingsConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     out: str | None = None
 

@@ -11,8 +11,10 @@ from composer.errors import FindingsError, RequestError
 from composer.findings.cost import cost
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
-from composer.findings.results import VERSION, Arm, Benchmark, Category, Measure, Results, Trial
-from composer.findings.statistics import ESTIMAND, LEVEL
+from composer.findings.results import VERSION, Arm, Benchmark, Category, Measure, Results, Rules, Trial
+from composer.findings.statistics import ESTIMANDS
+
+PLAN_VERSION = 2  # of the `plan.json` that is read here
 
 
 def find(run: Path) -> Results:
@@ -35,7 +37,8 @@ def find(run: Path) -> Results:
     values = read_paired(run, finished)
     benchmarks = tuple(_benchmark(name, one, values) for name, one in plan["benchmarks"].items())
     pairs = contrasts(plan["baseline"], plan["arms"], plan["comparisons"])
-    all_gains, families = corrected(gains(pairs, benchmarks, keys, values), benchmarks, keys)
+    rules = _rules(plan["findings"])
+    all_gains, families = corrected(gains(pairs, benchmarks, keys, values, rules), benchmarks, keys, rules)
     records = {key: read_json(run / "trials" / key / "record.json") for key in finished}
     of_arm = {arm: {seed: records[key] for seed, key in of.items()} for arm, of in keys.items()}
     baseline = plan["baseline"]
@@ -46,8 +49,7 @@ def find(run: Path) -> Results:
         model=plan["model"]["label"] or plan["model"]["name"],
         pool=plan["pool"]["name"],
         baseline=baseline,
-        level=LEVEL,
-        estimand=ESTIMAND,
+        rules=rules,
         benchmarks=benchmarks,
         arms=tuple(_arm(name, one, plan["categories"]) for name, one in plan["arms"].items()),
         trials=trials,
@@ -70,9 +72,21 @@ def read_plan(run: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RequestError(f"{run} holds no plan.json, so it is not a run folder: name the folder of a `composer run`")
     plan: dict[str, Any] = read_json(path)
-    if plan.get("version") != 1:
-        raise RequestError(f"{path} has version {plan.get('version')}: this composer reads version 1; run again")
+    if plan.get("version") != PLAN_VERSION:
+        raise RequestError(
+            f"{path} has version {plan.get('version')}: this composer reads version {PLAN_VERSION}; run again"
+        )
     return plan
+
+
+def _rules(planned: Mapping[str, Any]) -> Rules:
+    return Rules(
+        level=planned["level"],
+        items=planned["items"],
+        margins={"accuracy": planned["margin"], "smooth": planned["smooth_margin"]},
+        correction=planned["correction"],
+        estimand=ESTIMANDS[planned["items"]],
+    )
 
 
 def _trial(run: Path, planned: Mapping[str, Any]) -> Trial:

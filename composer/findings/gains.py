@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from composer.findings.items import Group
-from composer.findings.results import KINDS, Benchmark, Family, Gain, Kind, Measure, Score, Verdict
-from composer.findings.statistics import LEVEL, holm, paired_gain
+from composer.findings.results import KINDS, UNTOLD, Benchmark, Family, Gain, Kind, Measure, Rules, Score, Verdict
+from composer.findings.statistics import CORRECTIONS, paired_gain
 
 Values = Mapping[str, Mapping[Group, NDArray[np.float64]]]  # trial key → group → (n_items,)
 Keys = Mapping[str, Mapping[int, str]]  # arm → seed → trial key; finished trials only
@@ -54,7 +54,9 @@ def scores(benchmarks: Sequence[Benchmark], keys: Keys, values: Values) -> Itera
             )
 
 
-def gains(pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys, values: Values) -> Iterator[Gain]:
+def gains(
+    pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys, values: Values, rules: Rules
+) -> Iterator[Gain]:
     """The gain of every pair of arms on every measure, over the seeds that both have finished; not yet corrected."""
     for comparison, arm, against in pairs:
         ours, theirs = keys[arm], keys[against]
@@ -62,7 +64,11 @@ def gains(pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys
         same = bool(seeds) and all(ours[seed] == theirs[seed] for seed in seeds)
         for benchmark, kind, measure in _measures(benchmarks):
             paired = paired_gain(
-                _stacked(ours, seeds, measure, values), _stacked(theirs, seeds, measure, values), LEVEL
+                _stacked(ours, seeds, measure, values),
+                _stacked(theirs, seeds, measure, values),
+                rules.level,
+                rules.items,
+                rules.margins[kind],
             )
             gain = Gain(
                 comparison=comparison,
@@ -71,22 +77,24 @@ def gains(pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys
                 benchmark=benchmark.name,
                 kind=kind,
                 seeds=tuple(seeds),
-                p_holm=None,
-                verdict="open",
+                p_corrected=None,
+                p_equivalent_corrected=None,
+                verdict=UNTOLD,
                 items=values[ours[seeds[0]]][group(measure)].size if seeds else None,
-                **asdict(paired),
+                **vars(paired),
             )
             yield replace(gain, reason=SAME_TRIALS) if same else gain
 
 
 def corrected(
-    found: Iterable[Gain], benchmarks: Sequence[Benchmark], keys: Keys
+    found: Iterable[Gain], benchmarks: Sequence[Benchmark], keys: Keys, rules: Rules
 ) -> tuple[tuple[Gain, ...], tuple[Family, ...]]:
-    """The gains with Holm's correction and their verdicts, and the families it was taken over.
+    """The gains with their corrected p-values and verdicts, and the families these were taken over.
 
     Two gains that the same trials answer are one hypothesis, and two arms that are the same trials are none.
     """
     done = list(found)
+    correct = CORRECTIONS[rules.correction]
     measures = {(benchmark.name, kind): measure for benchmark, kind, measure in _measures(benchmarks)}
     families = []
     for kind in KINDS:
@@ -94,13 +102,16 @@ def corrected(
         for place, gain in enumerate(done):
             if gain.kind == kind and gain.reason != SAME_TRIALS:
                 hypotheses.setdefault(_hypothesis(gain, keys), []).append(place)
-        raw = [done[places[0]].p for places in hypotheses.values()]
-        for p_holm, places in zip(holm(raw), hypotheses.values(), strict=True):
+        firsts = [done[places[0]] for places in hypotheses.values()]
+        differing = correct([gain.p for gain in firsts])
+        alike = correct([gain.p_equivalent for gain in firsts])
+        for p, p_alike, places in zip(differing, alike, hypotheses.values(), strict=True):
             for place in places:
-                higher = measures[done[place].benchmark, kind].higher_is_better
-                done[place] = replace(done[place], p_holm=p_holm, verdict=_verdict(done[place].gain, p_holm, higher))
+                judged = replace(done[place], p_corrected=p, p_equivalent_corrected=p_alike)
+                higher = measures[judged.benchmark, kind].higher_is_better
+                done[place] = replace(judged, verdict=_verdict(judged, higher, 1 - rules.level))
         if hypotheses:
-            tested = sum(p is not None for p in raw)
+            tested = sum(gain.p is not None for gain in firsts)
             families.append(Family(kind, len(hypotheses), tested, FAMILIES[kind]))
     return tuple(done), tuple(families)
 
@@ -112,10 +123,12 @@ def _hypothesis(gain: Gain, keys: Keys) -> object:
     return gain.benchmark, frozenset(sides)
 
 
-def _verdict(gain: float | None, p_holm: float | None, higher_is_better: bool) -> Verdict:
-    if gain is None or p_holm is None or p_holm >= 1 - LEVEL:
-        return "open"
-    return "better" if (gain > 0) == higher_is_better else "worse"
+def _verdict(gain: Gain, higher_is_better: bool, alpha: float) -> Verdict:
+    if gain.p_equivalent_corrected is not None and gain.p_equivalent_corrected < alpha:
+        return "equivalent"
+    if gain.gain is None or gain.p_corrected is None or gain.p_corrected >= alpha:
+        return UNTOLD
+    return "better" if (gain.gain > 0) == higher_is_better else "worse"
 
 
 def _measures(benchmarks: Iterable[Benchmark]) -> Iterator[tuple[Benchmark, Kind, Measure]]:

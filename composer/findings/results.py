@@ -14,12 +14,14 @@ from typing import Any, Literal
 
 from composer.artifacts import read_json
 from composer.errors import RequestError
+from composer.findings.statistics import Correction, Items, McNemar
 
-VERSION = 1
+VERSION = 2
 Kind = Literal["accuracy", "smooth"]
 KINDS: tuple[Kind, ...] = ("accuracy", "smooth")
 Status = Literal["finished", "failed", "missing"]
-Verdict = Literal["better", "worse", "open"]
+Verdict = Literal["better", "worse", "equivalent", "cannot tell"]
+UNTOLD: Verdict = "cannot tell"
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,19 @@ class Gain:
         low: Lower end of the 95 % t interval for this gain alone; null for the reason in `reason`.
         high: Its upper end.
         p: Two-sided p-value of the paired t test over seeds.
-        p_holm: `p` after Holm's correction over the family of this kind.
-        df: Degrees of freedom, n_seeds − 1; null where there is no interval.
-        verdict: `better` or `worse` where `p_holm` is below 1 − level, otherwise `open`: the sign is not settled.
+        p_corrected: `p` after the correction over the family of this kind.
+        p_equivalent: p-value of the two one-sided tests that the gain lies within the margin; null without a margin.
+        p_equivalent_corrected: `p_equivalent` after the correction over the same family.
+        df: Degrees of freedom; null where there is no interval.
+        verdict: `equivalent` where `p_equivalent_corrected` is below 1 − level: whatever the sign, the gain is smaller
+            than what was declared to matter. Otherwise `better` or `worse` where `p_corrected` is below 1 − level.
+            Otherwise `cannot tell`.
         reason: Why there is no interval; null where there is one.
         items: Items that are paired; null without a common seed.
-        item_sd: Standard deviation over items of the seed-averaged difference; null with one item or no common seed.
+        seed_sd: Standard deviation of the gain from seed to seed, on any number of items; null with one seed or item.
+        item_sd: Standard deviation of the gain from item to item, with any number of seeds; null likewise.
+        residual_sd: Standard deviation of what is left of one item's difference with one seed; null likewise.
+        mcnemar: Each seed's exact McNemar test; null where an item is not simply right or wrong.
     """
 
     comparison: str | None
@@ -183,12 +192,36 @@ class Gain:
     low: float | None
     high: float | None
     p: float | None
-    p_holm: float | None
-    df: int | None
+    p_corrected: float | None
+    p_equivalent: float | None
+    p_equivalent_corrected: float | None
+    df: float | None
     verdict: Verdict
     reason: str | None
     items: int | None
+    seed_sd: float | None
     item_sd: float | None
+    residual_sd: float | None
+    mcnemar: tuple[McNemar, ...] | None
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How gains are judged, as the recipe declares it.
+
+    Attributes:
+        level: Coverage of each interval.
+        items: Whether gains are meant on these items (`fixed`) or on items like these (`random`).
+        margins: By kind, the largest gain, either way, that counts as none; null where equivalence is not tested.
+        correction: `holm` bounds the chance of any false finding, `benjamini_hochberg` the share of false ones.
+        estimand: What a gain and its interval estimate, in words.
+    """
+
+    level: float
+    items: Items
+    margins: Mapping[Kind, float | None]
+    correction: Correction
+    estimand: str
 
 
 @dataclass(frozen=True)
@@ -260,8 +293,7 @@ class Results:
         model: The label of the model that trials start from.
         pool: The name of the pool that mixtures are composed from.
         baseline: The arm that gains are measured against, or null.
-        level: Coverage of each interval.
-        estimand: What a gain and its interval estimate, in words.
+        rules: How gains are judged.
         benchmarks: In the plan's order.
         arms: In the plan's order.
         trials: In the plan's order.
@@ -277,8 +309,7 @@ class Results:
     model: str
     pool: str
     baseline: str | None
-    level: float
-    estimand: str
+    rules: Rules
     benchmarks: tuple[Benchmark, ...]
     arms: tuple[Arm, ...]
     trials: tuple[Trial, ...]
@@ -297,11 +328,12 @@ class Results:
         return cls(
             **{
                 **value,
+                "rules": Rules(**value["rules"]),
                 "benchmarks": tuple(_benchmark(one) for one in value["benchmarks"]),
                 "arms": tuple(_arm(one) for one in value["arms"]),
                 "trials": tuple(Trial(**one) for one in value["trials"]),
                 "scores": tuple(Score(**_tuples(one, ("seeds", "values"))) for one in value["scores"]),
-                "gains": tuple(Gain(**_tuples(one, ("seeds", "differences"))) for one in value["gains"]),
+                "gains": tuple(_gain(one) for one in value["gains"]),
                 "families": tuple(Family(**one) for one in value["families"]),
                 "cost": tuple(_cost(one) for one in value["cost"]),
             }
@@ -364,6 +396,12 @@ def _benchmark(value: Mapping[str, Any]) -> Benchmark:
 
 def _arm(value: Mapping[str, Any]) -> Arm:
     return Arm(**{**value, "categories": tuple(Category(**one) for one in value["categories"])})
+
+
+def _gain(value: Mapping[str, Any]) -> Gain:
+    tests = value["mcnemar"]
+    mcnemar = None if tests is None else tuple(McNemar(**one) for one in tests)
+    return Gain(**{**_tuples(value, ("seeds", "differences")), "mcnemar": mcnemar})
 
 
 def _cost(value: Mapping[str, Any]) -> Cost:

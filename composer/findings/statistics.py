@@ -1,18 +1,40 @@
-"""A gain with its interval, and the correction for several gains. Seeds are the random unit; items are fixed."""
+"""A gain with its interval, tests and variance, and the corrections for several gains. Seeds are the random unit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+Items = Literal["fixed", "random"]
+
 LEVEL = 0.95
-ESTIMAND = "the expected gain over training seeds on these items and this exact mixture"
+ESTIMANDS: dict[Items, str] = {
+    "fixed": "the expected gain over training seeds on these items and this exact mixture",
+    "random": "the expected gain over training seeds on items like these and this exact mixture",
+}
 ONE_SEED = "one seed"
 NO_SEED = "no common seed has finished"
 NO_VARIANCE = "no variance over seeds"
+ONE_ITEM = "one item"
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """One seed's exact test that both arms answer equally many items.
+
+    Attributes:
+        gained: Items that the arm answers and the other does not.
+        lost: Items that the other answers and the arm does not.
+        p: Two-sided p-value (McNemar 1947, by the binomial).
+    """
+
+    gained: int
+    lost: int
+    p: float
 
 
 @dataclass(frozen=True)
@@ -26,43 +48,60 @@ class Paired:
     low: float | None
     high: float | None
     p: float | None
-    df: int | None
+    p_equivalent: float | None
+    df: float | None
     reason: str | None
+    seed_sd: float | None
     item_sd: float | None
+    residual_sd: float | None
+    mcnemar: tuple[McNemar, ...] | None
 
 
-def paired_gain(arm: NDArray[np.float64], against: NDArray[np.float64], level: float = LEVEL) -> Paired:
-    """The gain of `arm` over `against` with its t interval and paired t test over seeds.
+def paired_gain(
+    arm: NDArray[np.float64],
+    against: NDArray[np.float64],
+    level: float = LEVEL,
+    items: Items = "fixed",
+    margin: float | None = None,
+) -> Paired:
+    """The gain of `arm` over `against` with its interval, tests and variance components.
 
-    The sample is the mean difference over items of each seed (Student 1908). With one seed, or with no variance over
-    seeds, nothing is known of how seeds scatter: the gain is given, interval and p are not.
+    On fixed items the sample is the mean difference over items of each seed, and the interval is Student's (1908). On
+    random items seeds and items are crossed random factors: the variance of the mean is put together from the mean
+    squares of seeds, items and residuals, with Satterthwaite's (1946) degrees of freedom. With one seed, or with no
+    variance over seeds, nothing is known of how seeds scatter: the gain is given, interval and p are not.
 
     Args:
         arm: (n_seeds, n_items) item values, one row a seed.
         against: (n_seeds, n_items) values of the same items and seeds.
         level: Coverage of the interval, in (0, 1).
+        items: Whether the gain is meant on these items, or on items like these.
+        margin: The largest gain, either way, that counts as none; None where no equivalence is tested. The test is
+            that of two one-sided tests (Schuirmann 1987).
     """
-    seeds, items = arm.shape
+    seeds, n_items = arm.shape
     if not seeds:
-        return Paired((), None, None, None, None, None, None, None, NO_SEED, None)
+        return Paired((), None, None, None, None, None, None, None, None, NO_SEED, None, None, None, None)
     arm_scores, against_scores = arm.mean(axis=1), against.mean(axis=1)
     differences = arm_scores - against_scores
     gain = float(differences.mean())
-    item_sd = float((arm - against).mean(axis=0).std(ddof=1)) if items > 1 else None
-    low = high = p = df = None
-    reason: str | None = ONE_SEED
-    if seeds > 1:
-        # Equal differences can still differ by the rounding of their two means.
-        rounding = 8 * np.finfo(np.float64).eps * max(np.abs(arm_scores).max(), np.abs(against_scores).max())
-        reason = NO_VARIANCE if np.ptp(differences) <= rounding else None
+    # Equal differences can still differ by the rounding of their two means.
+    rounding = 8 * np.finfo(np.float64).eps * max(np.abs(arm_scores).max(), np.abs(against_scores).max())
+    reason = ONE_SEED if seeds == 1 else NO_VARIANCE if np.ptp(differences) <= rounding else None
+    if reason is None and items == "random" and n_items == 1:
+        reason = ONE_ITEM
+    squares = _mean_squares(arm - against) if seeds > 1 and n_items > 1 else None
+    low = high = p = p_equivalent = df = None
     if reason is None:
         from scipy.special import stdtr, stdtrit  # the same numbers as scipy.stats, at a tenth of its import time
 
-        df = seeds - 1
-        error = float(differences.std(ddof=1)) / seeds**0.5
+        error, df = float(differences.std(ddof=1)) / seeds**0.5, float(seeds - 1)
+        if items == "random" and squares is not None:
+            error, df = _crossed_error(*squares, seeds, n_items)
         half = float(stdtrit(df, (1 + level) / 2)) * error
         low, high = gain - half, gain + half
         p = float(2 * stdtr(df, -abs(gain) / error))
+        p_equivalent = None if margin is None else float(stdtr(df, (abs(gain) - margin) / error))
     return Paired(
         differences=tuple(differences.tolist()),
         arm_mean=float(arm_scores.mean()),
@@ -71,10 +110,62 @@ def paired_gain(arm: NDArray[np.float64], against: NDArray[np.float64], level: f
         low=low,
         high=high,
         p=p,
+        p_equivalent=p_equivalent,
         df=df,
         reason=reason,
-        item_sd=item_sd,
+        **_components(squares, seeds, n_items),
+        mcnemar=_mcnemar(arm, against),
     )
+
+
+def _mean_squares(difference: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The mean squares of seeds, of items and of residuals of (n_seeds, n_items) differences."""
+    seeds, items = difference.shape
+    grand = difference.mean()
+    of_seed, of_item = difference.mean(axis=1) - grand, difference.mean(axis=0) - grand
+    residual = difference - grand - of_seed[:, None] - of_item[None, :]
+    return (
+        float(items * (of_seed**2).sum() / (seeds - 1)),
+        float(seeds * (of_item**2).sum() / (items - 1)),
+        float((residual**2).sum() / ((seeds - 1) * (items - 1))),
+    )
+
+
+def _crossed_error(seed: float, item: float, residual: float, seeds: int, items: int) -> tuple[float, float]:
+    """The standard error of the mean over crossed random seeds and items, and its degrees of freedom.
+
+    The residual is taken off no further than leaves the larger of the two: a difference of mean squares can come out
+    below what either alone says, by chance.
+    """
+    kept = max(seed + item - residual, seed, item)
+    spread = seed**2 / (seeds - 1) + item**2 / (items - 1) + residual**2 / ((seeds - 1) * (items - 1))
+    return (kept / (seeds * items)) ** 0.5, max(1.0, kept**2 / spread)
+
+
+def _components(squares: tuple[float, float, float] | None, seeds: int, items: int) -> dict[str, float | None]:
+    """Standard deviations of the seed, item and residual parts of a difference, by the method of moments."""
+    if squares is None:
+        return dict.fromkeys(("seed_sd", "item_sd", "residual_sd"))
+    seed, item, residual = squares
+    return {
+        "seed_sd": (max(0.0, seed - residual) / items) ** 0.5,
+        "item_sd": (max(0.0, item - residual) / seeds) ** 0.5,
+        "residual_sd": residual**0.5,
+    }
+
+
+def _mcnemar(arm: NDArray[np.float64], against: NDArray[np.float64]) -> tuple[McNemar, ...] | None:
+    """Each seed's exact test, where every item is right or wrong."""
+    if not (np.isin(arm, (0.0, 1.0)).all() and np.isin(against, (0.0, 1.0)).all()):
+        return None
+    from scipy.special import bdtr
+
+    tests = []
+    for ours, theirs in zip(arm, against, strict=True):
+        gained, lost = int((ours > theirs).sum()), int((ours < theirs).sum())
+        fewer, all_ = min(gained, lost), gained + lost
+        tests.append(McNemar(gained, lost, min(1.0, 2 * float(bdtr(fewer, all_, 0.5))) if all_ else 1.0))
+    return tuple(tests)
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
@@ -95,6 +186,32 @@ def holm(p: Sequence[float | None]) -> list[float | None]:
             largest = max(largest, min(1.0, (len(p) - rank) * raw))
             corrected[place] = largest
     return corrected
+
+
+def benjamini_hochberg(p: Sequence[float | None]) -> list[float | None]:
+    """The step-up correction of Benjamini and Hochberg (1995): it bounds the expected share of false findings.
+
+    Args:
+        p: (n_hypotheses,) p-values. None counts as 1, as in `holm`.
+
+    Returns:
+        (n_hypotheses,) corrected p-values, each at least the raw one; None where `p` is.
+    """
+    order = sorted(range(len(p)), key=lambda place: _or_one(p[place]), reverse=True)
+    corrected: list[float | None] = [None] * len(p)
+    smallest = 1.0
+    for above, place in enumerate(order):
+        smallest = min(smallest, _or_one(p[place]) * len(p) / (len(p) - above))
+        if p[place] is not None:
+            corrected[place] = smallest
+    return corrected
+
+
+Correction = Literal["holm", "benjamini_hochberg"]
+CORRECTIONS: Mapping[Correction, Callable[[Sequence[float | None]], list[float | None]]] = {
+    "holm": holm,
+    "benjamini_hochberg": benjamini_hochberg,
+}
 
 
 def _or_one(p: float | None) -> float:

@@ -8,6 +8,7 @@ from composer.findings.results import Gain, Kind, Results
 from composer.report.markup import Markup, join, tag
 from composer.report.svg import FONT, WIDTH, Scale, chart, fitted, line, named, text, tick_text, ticks
 from composer.report.wording import (
+    CLASSES,
     UNITS,
     contrast_label,
     contrast_name,
@@ -83,7 +84,7 @@ def _heading(results: Results, kind: Kind, axis: Scale) -> Markup:
         text(zero + 8, TOP - 14, f"{better} →", "tick"),
         text(GAIN, TOP - 14, "gain", "tick", "end"),
         text(INTERVAL, TOP - 14, "95 % interval", "tick", "end"),
-        text(P, TOP - 14, "p (Holm)", "tick", "end"),
+        text(P, TOP - 14, "p, corrected", "tick", "end"),
     ]
     mixed = {one.higher_is_better for b in results.measured(kind) if (one := b.measure(kind))} == {True, False}
     return join(parts[2:] if mixed else parts)
@@ -115,13 +116,13 @@ def _row(gain: Gain, axis: Scale, y: float) -> Markup:
         *reach,
         *(tag("circle", cx=axis(shown(one, gain.kind)), cy=y + 8, r=2.1, class_="seed") for one in gain.differences),
         tag("circle", cx=centre, cy=y, r=4.5, class_="mark"),
-        class_=gain.verdict,
+        class_=CLASSES[gain.verdict],
     )
     has = gain.low is not None
     numbers = [
-        text(GAIN, base, signed(gain.gain, gain.kind), f"number {gain.verdict}", "end"),
+        text(GAIN, base, signed(gain.gain, gain.kind), f"number {CLASSES[gain.verdict]}", "end"),
         text(INTERVAL if has else GAIN + 14, base, interval(gain), "number dim", "end" if has else "start"),
-        text(P, base, p_value(gain.p_holm), "number dim", "end") if has else None,
+        text(P, base, p_value(gain.p_corrected), "number dim", "end") if has else None,
     ]
     return join([drawing, *numbers])
 
@@ -156,7 +157,15 @@ def _tooltip(gain: Gain) -> str:
         ),
     ]
     if gain.p is not None:
-        lines.append(f"p {p_value(gain.p)}, after Holm {p_value(gain.p_holm)}, {gain.df} degrees of freedom")
-    if gain.item_sd is not None:
-        lines.append(f"standard deviation over items {plain(gain.item_sd, gain.kind)} ({gain.items:,} items)")
+        lines.append(f"p {p_value(gain.p)}, corrected {p_value(gain.p_corrected)}, {gain.df:.3g} degrees of freedom")
+    if gain.p_equivalent is not None:
+        lines.append(f"equivalence: p {p_value(gain.p_equivalent)}, corrected {p_value(gain.p_equivalent_corrected)}")
+    if gain.seed_sd is not None and gain.item_sd is not None:
+        lines.append(
+            f"standard deviation from seed to seed {plain(gain.seed_sd, gain.kind)}, "
+            f"from item to item {plain(gain.item_sd, gain.kind)} ({gain.items:,} items)"
+        )
+    if gain.mcnemar:
+        each = (f"{one.gained} gained, {one.lost} lost, p {p_value(one.p)}" for one in gain.mcnemar)
+        lines.append("items by seed (McNemar): " + "; ".join(each))
     return "\n".join(lines)

@@ -8,15 +8,19 @@ from typing import Any
 
 from composer.artifacts import read_json, write_text
 from composer.findings.find import read_plan
-from composer.findings.results import KINDS, Kind, Results
+from composer.findings.results import KINDS, Kind, Results, Verdict
 from composer.report import tables
 from composer.report.curves import Curve, curves
 from composer.report.forest import forest
 from composer.report.markup import Markup, join, tag
 from composer.report.mixtures import legend, mixtures
 from composer.report.wording import (
+    CORRECTED,
+    MARKS,
     TITLES,
     UNITS,
+    equivalent,
+    marks_said,
     plain,
     progress,
     seeds_said,
@@ -28,6 +32,12 @@ from composer.report.wording import (
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
+
+SIGNED: tuple[Verdict, ...] = ("better", "worse")
+BOUNDS = {
+    "holm": "bounds the chance that any gain of a family is marked by luck",
+    "benjamini_hochberg": "bounds the expected share of marks that are luck",
+}
 
 
 def write(run: Path) -> Path:
@@ -157,27 +167,27 @@ def _findings(results: Results) -> Markup:
         if kind == "accuracy" and settled(results, kind):
             parts.append(tag("ul", *(_said(results, contrast) for contrast in results.contrasts()), class_="said"))
         parts.append(tables.gains(results, kind))
-    marks = "▲ better, ▼ worse: settled at 5 % after Holm’s correction. No mark: the sign is open."
-    note = f"{marks} ± is half the 95 % interval."
+    note = f"{marks_said(results)} ± is half the {100 * results.rules.level:.3g} % interval."
     return join([*parts, tag("p", note, class_="dim small")])
 
 
 def _said(results: Results, contrast: tuple[str | None, str, str]) -> Markup:
-    """One comparison in a line: on which benchmarks it is better, worse or open."""
+    """One comparison in a line: its verdict on every benchmark."""
     _, arm, against = contrast
-    of_verdict: dict[str, list[str]] = {"better": [], "worse": [], "open": []}
+    of_verdict: dict[Verdict, list[str]] = {verdict: [] for verdict in MARKS}
     for benchmark in results.measured("accuracy"):
         gain = results.gain(contrast, benchmark.name, "accuracy")
-        size = f" by {plain(abs(gain.gain), gain.kind)}" if gain.gain is not None and gain.verdict != "open" else ""
+        size = f" by {plain(abs(gain.gain), gain.kind)}" if gain.gain is not None and gain.verdict in SIGNED else ""
         of_verdict[gain.verdict].append(f"{benchmark.label}{size}")
-    said = "; ".join(f"{verdict} on {', '.join(of)}" for verdict, of in of_verdict.items() if of)
+    words = {**{verdict: verdict for verdict in MARKS}, "equivalent": equivalent(results, "accuracy")}
+    said = "; ".join(f"{words[verdict]} on {', '.join(of)}" for verdict, of in of_verdict.items() if of)
     return tag("li", tag("b", arm), f" against {against}: {said}")
 
 
 def _forest(results: Results, kind: Kind) -> Markup:
     note = (
-        "The dot is the gain, the line its 95 % interval, the small dots the seeds. Filled and coloured: settled after "
-        "Holm’s correction. Hollow: open."
+        "The dot is the gain, the line its 95 % interval, the small dots the seeds. Filled: with a verdict after "
+        "correction. Hollow: cannot tell."
     )
     return _section(f"Gains, {TITLES[kind].lower()}", _note(note), forest(results, kind))
 
@@ -207,14 +217,17 @@ def _how_to_read(results: Results) -> Markup:
     said = {
         "A gain": "is an arm’s score minus another’s on the same items with the same training seeds. Accuracy gains "
         "are in percentage points.",
-        "An interval": "is a 95 % t interval over the seeds’ paired differences, for its gain alone: it can leave zero "
-        f"out where the correction leaves the gain open. It estimates {results.estimand}: seeds are the random unit. "
-        "It does not speak of other items, nor of another draw of rows to the same quotas.",
-        "Holm’s correction": "bounds the chance that any gain of a family is marked by luck. The families are: "
+        "An interval": "is a t interval over the seeds’ paired differences, for its gain alone: it can leave zero "
+        f"out where the correction cannot tell. It estimates {results.rules.estimand}: seeds are the random unit. "
+        "It does not speak of another draw of rows to the same quotas.",
+        CORRECTED[results.rules.correction]: f"{BOUNDS[results.rules.correction]}. The families are: "
         f"{families or 'none, as nothing is compared'}.",
-        "Open": "is not “no effect”: the interval says which gains the seeds leave possible. More seeds narrow it.",
-        "Item noise": "is in the tooltips of the gains: the standard deviation over items of the difference, averaged "
-        "over seeds. Divided by the square root of the number of items, it is how far other items could move the gain.",
+        "Cannot tell": "is not “no effect”: the interval says which gains the seeds leave possible. More seeds narrow "
+        "it, and `composer plan` says how many see a given gain.",
+        "Equivalent": "is said where two one-sided tests both put the gain inside the margin that the recipe declares "
+        "(`findings.margin`); without a margin nothing is called equivalent.",
+        "Noise": "is in the tooltips of the gains, from seeds and from items apart, and for each seed the items gained "
+        "and lost with McNemar’s exact test. The latter speaks of that one pair of models, not of the mixtures.",
     }
     if results.measured("smooth"):
         said["The smooth score"] = (

@@ -9,6 +9,7 @@ from typing import Any
 from composer.findings.results import KINDS, Gain, Kind, Ratio, Results, Score
 from composer.report.markup import Markup, join, tag
 from composer.report.wording import (
+    CLASSES,
     MARKS,
     TITLES,
     UNITS,
@@ -154,7 +155,7 @@ def _gain(gain: Gain) -> Cell:
     mark = f" {MARKS[gain.verdict]}" if MARKS[gain.verdict] else None
     spread = f" ± {half}" if half else f" {short_reason(gain)}"
     content = join([signed(gain.gain, gain.kind), _quiet(spread), mark])
-    return Cell(content, gain.gain, gain.verdict, gain.reason)
+    return Cell(content, gain.gain, CLASSES[gain.verdict], gain.reason or gain.verdict)
 
 
 def _part(category: Mapping[str, Any] | None) -> Cell:

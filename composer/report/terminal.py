@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from composer.findings.results import KINDS, Arm, Benchmark, Category, Gain, Kind, Results, Trial
+from composer.findings.results import KINDS, Arm, Benchmark, Category, Gain, Kind, Results, Trial, Verdict
 from composer.report.wording import (
     MARKS,
     TITLES,
@@ -24,6 +24,7 @@ from composer.report.wording import (
     half_width,
     in_chunks,
     lower_is_better,
+    marks_said,
     percent,
     plain,
     progress,
@@ -35,7 +36,12 @@ from composer.report.wording import (
     verdicts_said,
 )
 
-STYLES = {"better": "bold blue", "worse": "bold dark_orange", "open": ""}
+STYLES: dict[Verdict, str] = {
+    "better": "bold blue",
+    "worse": "bold dark_orange",
+    "equivalent": "bold",
+    "cannot tell": "",
+}
 CELLS: dict[Kind, int] = {"accuracy": 14, "smooth": 16}  # columns of the terminal that one value takes
 BETWEEN = 2  # columns of the terminal between one value and the next, and at a table's two edges
 
@@ -207,8 +213,8 @@ def _failed(trials: Sequence[Trial]) -> Table:
 def _how_to_read(results: Results) -> Text:
     sizes = " and ".join(f"{family.size} {family.kind}" for family in results.families) or "no"
     return Text(
-        f"How to read: a gain estimates {results.estimand}; ▲ better and ▼ worse mark gains whose sign is settled at "
-        f"5 % after Holm's correction over {sizes} gains, and a gain without a mark is open, not zero.",
+        f"How to read: a gain estimates {results.rules.estimand}. {marks_said(results)} "
+        f"Corrected over {sizes} gains; “cannot tell” is not “no effect”.",
         style="dim",
     )
 

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from composer.findings.gains import SAME_TRIALS
-from composer.findings.results import Arm, Gain, Kind, Results
+from composer.findings.results import UNTOLD, Arm, Gain, Kind, Results, Verdict
 from composer.findings.statistics import NO_VARIANCE
 
 T = TypeVar("T")
 
 MINUS = "−"
-MARKS = {"better": "▲", "worse": "▼", "open": ""}
+MARKS: dict[Verdict, str] = {"better": "▲", "worse": "▼", "equivalent": "≈", "cannot tell": ""}
+CLASSES: dict[Verdict, str] = {"better": "better", "worse": "worse", "equivalent": "alike", "cannot tell": "open"}
+CORRECTED = {"holm": "Holm’s correction", "benjamini_hochberg": "Benjamini and Hochberg’s correction"}
 TITLES: dict[Kind, str] = {"accuracy": "Accuracy", "smooth": "Smooth score"}
 UNITS: dict[Kind, str] = {"accuracy": "points", "smooth": "bits per byte"}
 _SCALE: dict[Kind, int] = {"accuracy": 100, "smooth": 1}
@@ -134,8 +136,8 @@ def progress(results: Results) -> str:
 
 
 def settled(results: Results, kind: Kind) -> list[Gain]:
-    """The gains of this kind whose sign is settled after Holm's correction, in the table's order."""
-    return [gain for gain in results.gains if gain.kind == kind and gain.verdict != "open"]
+    """The gains of this kind that have a verdict after correction, in the table's order."""
+    return [gain for gain in results.gains if gain.kind == kind and gain.verdict != UNTOLD]
 
 
 def verdicts_said(results: Results, kind: Kind) -> str:
@@ -151,11 +153,32 @@ def verdicts_said(results: Results, kind: Kind) -> str:
     if all(gain.p is None for gain in measured):
         return f"None of the {len(measured)} gains has an interval: it takes two seeds or more that differ."
     if not found:
-        return f"None of the {len(gains)} gains is settled after correction: more seeds narrow the intervals."
+        return f"Cannot tell for any of the {len(gains)} gains after correction: more seeds narrow the intervals."
+    counted = [f"{better} better", f"{sum(gain.verdict == 'worse' for gain in found)} worse"]
+    alike, untold = sum(gain.verdict == "equivalent" for gain in found), len(gains) - len(found)
+    counted += [f"{alike} {equivalent(results, kind)}"] if alike else []
+    counted += [f"{untold} where the seeds cannot tell"] if untold else []
+    return f"Of {len(gains)} gains, after correction: {', '.join(counted)}."
+
+
+def equivalent(results: Results, kind: Kind) -> str:
+    """The verdict of equivalence with its margin, as `equivalent within ±2.0 points`."""
+    margin = results.rules.margins[kind]
+    return "equivalent" if margin is None else f"equivalent within ±{plain(margin, kind)} {UNITS[kind]}"
+
+
+def marks_said(results: Results) -> str:
+    """What the marks of a table mean."""
+    alike = f" {MARKS['equivalent']} equivalent within the margin declared," if _has_margin(results) else ""
+    level = f"{100 * (1 - results.rules.level):.3g} %"
     return (
-        f"Of {len(gains)} gains, {len(found)} {'is' if len(found) == 1 else 'are'} settled after correction: "
-        f"{better} better, {len(found) - better} worse. The sign of the others is open."
+        f"{MARKS['better']} better, {MARKS['worse']} worse,{alike} each at {level} after "
+        f"{CORRECTED[results.rules.correction]}; no mark: cannot tell."
     )
+
+
+def _has_margin(results: Results) -> bool:
+    return any(margin is not None for margin in results.rules.margins.values())
 
 
 def lower_is_better(results: Results, kind: Kind) -> bool:

@@ -16,9 +16,9 @@ from composer.recipe import Recipe
 from composer.study.runner import Trial
 from composer.trial.spec import trial_key, trial_spec
 
-PLAN_VERSION = 1
-# What may differ between two runs of one study: how it is run, how long, and where it lies.
-_FREE = ("launcher", "out")
+PLAN_VERSION = 2
+# What may differ between two runs of one study: how it is run, where it lies, how its findings are judged.
+_FREE = ("launcher", "out", "findings")
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Plan:
 def make_plan(recipe: Recipe, pool: Pool) -> Plan:
     """Composes every arm's mixture from the pool's index and says what the study will do.
 
-    `plan.json`, version 1: `recipe`, `label`, `command`, `baseline`, `comparisons`, `benchmarks`, `categories`, `pool`,
-    `model`, `arms` (label, mixture manifest, steps, training_tokens, expected seconds), `trials` (arm, seed, key),
-    `expected` (trials, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's workers).
+    `plan.json`, version 2: `recipe`, `label`, `command`, `baseline`, `comparisons`, `findings`, `benchmarks`,
+    `categories`, `pool`, `model`, `arms` (label, mixture manifest, steps, training_tokens, expected seconds), `trials`
+    (arm, seed, key), `expected` (trials, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's
+    workers).
 
     Raises:
         ConfigError: A quota or an edit names a category that the pool does not have.
@@ -76,6 +77,7 @@ def make_plan(recipe: Recipe, pool: Pool) -> Plan:
         "command": " ".join(["composer run", recipe.name, *recipe.overrides]),
         "baseline": config.study.baseline,
         "comparisons": {name: asdict(pair) for name, pair in config.study.comparisons.items()},
+        "findings": asdict(config.findings),
         "benchmarks": {name: asdict(of) for name, of in config.benchmarks.of.items()},
         "categories": sorted({category for arm in arms.values() for category in arm["mixture"]["categories"]}),
         "pool": {"name": pool.name, "digest": pool.digest, "rows": len(pool.index)},

@@ -34,6 +34,7 @@ COMPARISONS = {
     "mcqa_restores": {"arm": "run3", "against": "run2"},
     "openthought_for_daily": {"arm": "run4", "against": "run3"},
 }
+FINDINGS = {"level": 0.95, "items": "fixed", "margin": None, "smooth_margin": None, "correction": "holm"}
 VERSIONS = {"composer": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0", "lm_eval": "0.4.13"}
 
 
@@ -50,18 +51,20 @@ def write_run(
     comparisons: dict[str, dict[str, str]] | None = None,
     labels: dict[str, str] | None = None,
     seconds: float = 1.0,
+    findings: dict[str, Any] | None = None,
 ) -> Path:
     """Writes `run`; `seconds` scales what is timed and nothing else."""
     pairs = COMPARISONS if comparisons is None else comparisons
     pairs = {name: pair for name, pair in pairs.items() if {pair["arm"], pair["against"]} <= set(arms)}
     trials = [{"arm": arm, "seed": seed, "key": digest([arm, seed])[:16]} for arm in arms for seed in range(seeds)]
     plan = {
-        "version": 1,
+        "version": 2,
         "recipe": "ko_r1_3/all",
         "label": "Ko-R1-3 데이터 구성 실험",
         "command": "composer run ko_r1_3/all study.seeds=4",
         "baseline": baseline,
         "comparisons": pairs,
+        "findings": {**FINDINGS, **(findings or {})},
         "benchmarks": {name: _benchmark(name, label, smooth) for name, label in BENCHMARKS.items()},
         "categories": list(CATEGORIES),
         "pool": {"name": "mini", "digest": digest("pool")},

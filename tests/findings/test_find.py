@@ -73,7 +73,7 @@ def test_every_contrast_is_there_and_holm_runs_over_its_own_family(run: Path) ->
     ]
     for kind in ("accuracy", "smooth"):
         gains = sorted((g for g in results.gains if g.kind == kind), key=lambda gain: gain.p or 0)
-        assert gains[0].p_holm == pytest.approx(20 * (gains[0].p or 0))
+        assert gains[0].p_corrected == pytest.approx(20 * (gains[0].p or 0))
 
 
 def test_a_comparison_that_repeats_a_gain_is_one_hypothesis(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_a_comparison_that_repeats_a_gain_is_one_hypothesis(tmp_path: Path) -> N
     results = find(write_run(tmp_path, arms=("run1", "run2"), comparisons=again, smooth=False))
     assert [family.size for family in results.families] == [4]
     first = results.gain((None, "run2", "run1"), "haerae", "accuracy")
-    assert results.gain(("again", "run2", "run1"), "haerae", "accuracy").p_holm == first.p_holm
-    assert results.gain(("reversed", "run1", "run2"), "haerae", "accuracy").p_holm == first.p_holm
+    assert results.gain(("again", "run2", "run1"), "haerae", "accuracy").p_corrected == first.p_corrected
+    assert results.gain(("reversed", "run1", "run2"), "haerae", "accuracy").p_corrected == first.p_corrected
 
 
 def test_two_arms_that_are_the_same_trials_have_no_interval_and_no_hypothesis(run: Path) -> None:
@@ -92,7 +92,7 @@ def test_two_arms_that_are_the_same_trials_have_no_interval_and_no_hypothesis(ru
     write_json(run / "plan.json", plan)
     results = find(run)
     gain = results.gain((None, "run4", "run1"), "haerae", "accuracy")
-    assert (gain.gain, gain.low, gain.p, gain.p_holm, gain.reason) == (0.0, None, None, None, SAME_TRIALS)
+    assert (gain.gain, gain.low, gain.p, gain.p_corrected, gain.reason) == (0.0, None, None, None, SAME_TRIALS)
     # run4 against run3 is now run3 against run1 turned round, and run4 against run1 is nothing to test.
     assert [family.size for family in results.families] == [12, 12]
 
