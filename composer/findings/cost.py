@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from statistics import fmean
 from typing import Any
 
-from composer.findings.results import Cost, Ratio
+from composer.findings.measured import Cost, Ratio
 
 Record = Mapping[str, Any]
 

@@ -11,7 +11,9 @@ from composer.errors import FindingsError, RequestError
 from composer.findings.cost import cost
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
-from composer.findings.results import VERSION, Arm, Benchmark, Category, Measure, Results, Rules, Trial
+from composer.findings.measured import Rules
+from composer.findings.planned import Arm, Benchmark, Category, Measure, Trial
+from composer.findings.results import VERSION, Results
 from composer.findings.statistics import ESTIMANDS
 
 PLAN_VERSION = 2  # of the `plan.json` that is read here

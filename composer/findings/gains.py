@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.findings.items import Group
-from composer.findings.results import KINDS, UNTOLD, Benchmark, Family, Gain, Kind, Measure, Rules, Score, Verdict
+from composer.findings.measured import UNTOLD, Family, Gain, Rules, Score, Verdict
+from composer.findings.planned import KINDS, Benchmark, Kind, Measure
 from composer.findings.statistics import CORRECTIONS, paired_gain
 
 Values = Mapping[str, Mapping[Group, NDArray[np.float64]]]  # trial key → group → (n_items,)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from composer.findings.results import Gain, Kind, Results
+from composer.findings.measured import Gain
+from composer.findings.planned import Kind
+from composer.findings.results import Results
 from composer.report.markup import Markup, join, tag
 from composer.report.svg import FONT, WIDTH, Scale, chart, fitted, line, named, text, tick_text, ticks
 from composer.report.wording import (

@@ -8,7 +8,9 @@ from typing import Any
 
 from composer.artifacts import read_json, write_text
 from composer.findings.find import read_plan
-from composer.findings.results import KINDS, Kind, Results, Verdict
+from composer.findings.measured import Verdict
+from composer.findings.planned import KINDS, Kind
+from composer.findings.results import Results
 from composer.report import tables
 from composer.report.curves import Curve, curves
 from composer.report.forest import forest

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from composer.findings.results import KINDS, Gain, Kind, Ratio, Results, Score
+from composer.findings.measured import Gain, Ratio, Score
+from composer.findings.planned import KINDS, Kind
+from composer.findings.results import Results
 from composer.report.markup import Markup, join, tag
 from composer.report.wording import (
     CLASSES,

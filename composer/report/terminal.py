@@ -11,7 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from composer.findings.results import KINDS, Arm, Benchmark, Category, Gain, Kind, Results, Trial, Verdict
+from composer.findings.measured import Gain, Verdict
+from composer.findings.planned import KINDS, Arm, Benchmark, Category, Kind, Trial
+from composer.findings.results import Results
 from composer.report.wording import (
     MARKS,
     TITLES,

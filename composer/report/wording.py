@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from composer.findings.gains import SAME_TRIALS
-from composer.findings.results import UNTOLD, Arm, Gain, Kind, Results, Verdict
+from composer.findings.measured import UNTOLD, Gain, Verdict
+from composer.findings.planned import Arm, Kind
+from composer.findings.results import Results
 from composer.findings.statistics import NO_VARIANCE
 
 T = TypeVar("T")

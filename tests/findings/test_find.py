@@ -12,7 +12,7 @@ from composer.artifacts import read_json, write_json
 from composer.errors import FindingsError, RequestError
 from composer.findings import Results, find
 from composer.findings.gains import SAME_TRIALS
-from composer.findings.statistics import NO_SEED, ONE_SEED
+from composer.findings.statistics import NO_SEED, NO_VARIANCE, ONE_SEED
 from findings.run_folder import ACCURACY, ARMS, BENCHMARKS, item_table, write_run
 
 
@@ -217,6 +217,58 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         find(tmp_path)
     with pytest.raises(RequestError, match=r"holds no results\.json"):
         Results.read(tmp_path)
-    write_json(tmp_path / "plan.json", {"version": 2})
-    with pytest.raises(RequestError, match="version 2"):
+    write_json(tmp_path / "plan.json", {"version": 1})
+    with pytest.raises(RequestError, match="has version 1: this composer reads version 2"):
         find(tmp_path)
+
+
+def test_a_gain_within_the_margin_is_equivalent_and_nothing_is_said_without_one(tmp_path: Path) -> None:
+    run = write_run(tmp_path, seeds=6, findings={"margin": 0.06})
+    results = find(run)
+    alike = results.gain(("openthought_for_daily", "run4", "run3"), "kmmlu_redux", "accuracy")
+    assert alike.p_equivalent is not None and alike.p_equivalent_corrected is not None
+    assert alike.p_equivalent <= alike.p_equivalent_corrected < 0.05
+    assert alike.verdict == "equivalent"
+    lost = results.gain((None, "run2", "run1"), "haerae", "accuracy")
+    assert (lost.verdict, lost.p_equivalent_corrected) == ("worse", pytest.approx(1.0))
+    # The smooth score has no margin of its own here.
+    assert {gain.p_equivalent for gain in results.gains if gain.kind == "smooth"} == {None}
+    undeclared = find(write_run(tmp_path / "undeclared", seeds=6))
+    assert {gain.verdict for gain in undeclared.gains} <= {"better", "worse", "cannot tell"}
+
+
+def test_random_items_widen_the_intervals_and_change_the_estimand(tmp_path: Path) -> None:
+    fixed = find(write_run(tmp_path / "fixed"))
+    random = find(write_run(tmp_path / "random", findings={"items": "random"}))
+    assert "these items" in fixed.rules.estimand and "items like these" in random.rules.estimand
+    widths = [
+        (one.high - one.low, other.high - other.low)
+        for one, other in zip(fixed.gains, random.gains, strict=True)
+        if one.low is not None and one.high is not None and other.low is not None and other.high is not None
+    ]
+    assert len(widths) == len(fixed.gains)
+    assert sum(other for _, other in widths) > sum(one for one, _ in widths)
+
+
+def test_benjamini_hochberg_is_taken_where_declared(tmp_path: Path) -> None:
+    strict = find(write_run(tmp_path / "holm"))
+    mild = find(write_run(tmp_path / "bh", findings={"correction": "benjamini_hochberg"}))
+    pairs = [(one.p_corrected, other.p_corrected) for one, other in zip(strict.gains, mild.gains, strict=True)]
+    assert all(one is not None and other is not None and other <= one for one, other in pairs)
+    assert any(one != other for one, other in pairs)
+
+
+def test_scores_that_are_all_equal_and_a_benchmark_with_one_item_claim_nothing(tmp_path: Path) -> None:
+    run = write_run(tmp_path, items=1, findings={"margin": 0.05, "items": "random"})
+    results = find(run)
+    assert {gain.verdict for gain in results.gains if gain.kind == "accuracy"} == {"cannot tell"}
+    assert {gain.p for gain in results.gains if gain.kind == "accuracy"} == {None}
+    for trial in results.trials:
+        path = run / "trials" / trial.key / "items.parquet"
+        items = pq.read_table(path)
+        pq.write_table(
+            items.set_column(items.column_names.index("value"), "value", pc.multiply(items["value"], 0.0)), path
+        )
+    results = find(run)
+    assert {(gain.gain, gain.p, gain.verdict) for gain in results.gains} == {(0.0, None, "cannot tell")}
+    assert {gain.reason for gain in results.gains} == {NO_VARIANCE}
