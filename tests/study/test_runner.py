@@ -136,6 +136,8 @@ def study(run: Path, preload: Sequence[str], specs: Sequence[dict[str, object]])
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell that starts the tests in the background has them ignore Ctrl-C, and a child inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
