@@ -60,7 +60,7 @@ class Gain:
         p_corrected: `p` after the correction over the family of this kind.
         p_equivalent: p-value of the two one-sided tests that the gain lies within the margin; null without a margin.
         p_equivalent_corrected: `p_equivalent` after the correction over the same family.
-        df: Degrees of freedom; null where there is no interval.
+        df: Degrees of freedom of the seeds; null where there is no interval.
         verdict: `equivalent` where `p_equivalent_corrected` is below 1 − level: whatever the sign, the gain is smaller
             than what was declared to matter. Otherwise `better` or `worse` where `p_corrected` is below 1 − level.
             Otherwise `cannot tell`.
