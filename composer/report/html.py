@@ -13,9 +13,11 @@ from composer.findings.planned import KINDS, Kind
 from composer.findings.results import Results
 from composer.report import tables
 from composer.report.curves import Curve, curves
+from composer.report.flips import flipped
 from composer.report.forest import forest
 from composer.report.markup import Markup, join, tag
 from composer.report.mixtures import legend, mixtures
+from composer.report.pareto import pareto
 from composer.report.wording import (
     CORRECTED,
     MARKS,
@@ -35,6 +37,11 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 
+FRONT = (
+    "Mean accuracy over seeds ± standard deviation, against the tokens one trial is trained on. The line joins the "
+    "arms that no other beats in both; it is of the means, so neighbours on it can differ by noise alone."
+)
+FLIPPED = "Items that one arm answers and the other does not, those first that flip in most seeds, with both answers."
 SIGNED: tuple[Verdict, ...] = ("better", "worse")
 BOUNDS = {
     "holm": "bounds the chance that any gain of a family is marked by luck",
@@ -55,13 +62,16 @@ def write(run: Path) -> Path:
         if trial.status == "finished"
     }
     config = run / "config.yaml"
-    page = _page(plan, results, records, config.read_text(encoding="utf-8") if config.is_file() else None)
+    told = config.read_text(encoding="utf-8") if config.is_file() else None
+    page = _page(plan, results, records, told, flipped(run, results))
     path = run / "report.html"
     write_text(path, page)
     return path
 
 
-def _page(plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None) -> str:
+def _page(
+    plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None, items: Markup | None
+) -> str:
     title = results.label or results.recipe
     head = tag(
         "head",
@@ -74,16 +84,17 @@ def _page(plan: Mapping[str, Any], results: Results, records: Mapping[str, Any],
     )
     body = tag(
         "body",
-        tag("main", join(_sections(plan, results, records, config), "\n")),
+        tag("main", join(_sections(plan, results, records, config, items), "\n")),
         tag("script", _asset("page.js")),
     )
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
 def _sections(
-    plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None
+    plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None, items: Markup | None
 ) -> list[Markup | None]:
     compared = bool(results.contrasts())
+    drawn = pareto(results)
     return [
         _headline(plan, results),
         _failed(results),
@@ -101,7 +112,9 @@ def _sections(
             mixtures(plan, results),
             _details("The same as a table", tables.mixtures(plan, results)),
         ),
+        _section("Score and cost", _note(FRONT), drawn) if drawn is not None else None,
         _section("Cost", _note(_cost_note(results)), tables.cost(results)),
+        _section("Items that flipped", _note(FLIPPED), items) if items is not None else None,
         _loss(results, records),
         _section("How to read", _how_to_read(results)),
         _section("How to reproduce", _reproduce(plan, results, records, config)),

@@ -25,6 +25,8 @@ ITEMS_SCHEMA = pa.schema(
         ("doc_id", pa.int64()),
         ("doc_hash", pa.string()),
         ("value", pa.float64()),
+        ("prompt", pa.string()),  # what was asked, as the model read it
+        ("target", pa.string()),  # the gold answer
         ("response", pa.string()),  # what a generated answer said; null for a likelihood
     ]
 )
@@ -92,6 +94,8 @@ def _rows(task: str, sample: dict[str, Any]) -> list[dict[str, Any]]:
             "doc_id": sample["doc_id"],
             "doc_hash": sample["doc_hash"],
             "value": float(sample[metric]),
+            "prompt": str(sample["arguments"][0][0]),
+            "target": str(sample["target"]),
             "response": said if isinstance(said, str) else None,
         }
         for metric in sample["metrics"]

@@ -97,10 +97,14 @@ def item_table(arm: str, seed: int, items: int, smooth: bool = True) -> pa.Table
         bits = 1.2 + difficulty - skill + own.normal(0, 0.1, items)
         for doc in own.permutation(items):
             key = {"task": name, "doc_id": int(doc), "doc_hash": hashlib.sha256(f"{name}{doc}".encode()).hexdigest()}
-            rows.append({**key, "filter": "answer", "metric": "exact_match", "value": float(right[doc])})
+            key |= {"prompt": f"{name}의 {doc}번째 질문", "target": "가"}
+            said = {"response": "정답은 가" if right[doc] else "정답은 나"}
+            rows.append({**key, **said, "filter": "answer", "metric": "exact_match", "value": float(right[doc])})
             if smooth:
-                rows.append({**key, "filter": "none", "metric": "bits_per_byte", "value": float(bits[doc])})
-    columns = ["task", "filter", "metric", "doc_id", "doc_hash", "value"]
+                rows.append(
+                    {**key, "filter": "none", "metric": "bits_per_byte", "value": float(bits[doc]), "response": None}
+                )
+    columns = ["task", "filter", "metric", "doc_id", "doc_hash", "value", "prompt", "target", "response"]
     return pa.table({column: [row[column] for row in rows] for column in columns})
 
 
