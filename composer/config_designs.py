@@ -141,7 +141,9 @@ class ClaimConfig:
     fraction: float | None = None  # in the place of dose: a multiple of the rows in the design's base
     restore: float = 0.95  # for threshold: the part of the full-dose gain
 
-    def problems(self, key: str, benchmarks: Mapping[str, object], designs: Mapping[str, DesignConfig]) -> Iterator[str]:
+    def problems(
+        self, key: str, benchmarks: Mapping[str, object], designs: Mapping[str, DesignConfig]
+    ) -> Iterator[str]:
         """What is wrong with this claim, found at `key`, its arms aside."""
         yield from one_of(f"{key}.expect", self.expect, EXPECT)
         if self.design is None and self.arm is None:

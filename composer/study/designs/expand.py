@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from composer.config import ArmConfig, DesignConfig, MixtureConfig, StudyConfig
+from composer.config import ArmConfig, MixtureConfig, StudyConfig
+from composer.config_designs import DesignConfig
 from composer.errors import ConfigError
 from composer.mixture.planned import planned_rows
 from composer.pool import Index

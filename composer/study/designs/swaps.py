@@ -78,6 +78,5 @@ def _require(setting: Setting, name: str, categories: list[str]) -> None:
     absent = [category for category in categories if not setting.rows.get(category)]
     if absent:
         held = ", ".join(category for category, rows in setting.rows.items() if rows)
-        raise ConfigError(
-            [f"{setting.key}.{name} names {category}: the base has no such rows; it holds {held}" for category in absent]
-        )
+        said = f"the base has no such rows; it holds {held}"
+        raise ConfigError([f"{setting.key}.{name} names {category}: {said}" for category in absent])

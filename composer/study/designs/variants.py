@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import floor
 
-from composer.config import DesignConfig, EditConfig
+from composer.config import EditConfig
+from composer.config_designs import DesignConfig
 
 HALF = Fraction(1, 2)
 
