@@ -201,6 +201,17 @@ class BenchmarkConfig:
     label: str = MISSING
     accuracy: MetricConfig = field(default_factory=MetricConfig)
     smooth: MetricConfig | None = None
+    items: int | None = None  # how many there are: what `composer plan` reckons power with
+
+
+@dataclass
+class NoiseConfig:
+    """How a gain between two arms scatters, accuracy as a fraction: what `composer plan` reckons power with."""
+
+    seed_sd: float = MISSING  # from seed to seed, on any number of items
+    item_sd: float = MISSING  # from item to item, with any number of seeds
+    residual_sd: float = MISSING  # what is left of one item's difference with one seed
+    source: str = MISSING  # where these numbers come from, in words
 
 
 @dataclass
@@ -213,10 +224,15 @@ class BenchmarksConfig:
     batch_size: int = 64
     limit: int | None = None  # items a task, for a quick look; null is all
     seconds: float = 0.0  # of one evaluation and its start, as far as known: what `composer plan` reckons with
+    noise: dict[str, NoiseConfig] = field(default_factory=dict)  # by benchmark, until a run has measured it
     needs: list[str] = field(default_factory=list)
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
+        for name, noise in self.noise.items():
+            for part in ("seed_sd", "item_sd", "residual_sd"):
+                if not 0 <= getattr(noise, part) < math.inf:
+                    yield f"benchmarks.noise.{name}.{part} is {getattr(noise, part)}: it must be finite, at least 0"
         if self.batch_size < 1:
             yield f"benchmarks.batch_size is {self.batch_size}: it must be at least 1"
         if self.limit is not None and self.limit < 1:
@@ -285,11 +301,18 @@ class FindingsConfig:
     margin: float | None = None  # accuracy, as a fraction: gains within ±margin count as none; null: not tested
     smooth_margin: float | None = None  # the same for the smooth score, in its unit
     correction: str = "holm"
+    power: float = 0.8  # the chance of a finding that `composer plan` reckons with
+    detect: float | None = None  # accuracy, as a fraction: `composer plan` says how many seeds a gain of this takes
+    pilot: str | None = None  # a finished run, whose noise `composer plan` reckons with; null: the declared one
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
         yield from one_of("findings.items", self.items, ITEMS)
         yield from one_of("findings.correction", self.correction, CORRECTIONS)
+        if not 0.5 <= self.power < 1:
+            yield f"findings.power is {self.power}: it must be in [0.5, 1)"
+        if self.detect is not None and not 0 < self.detect < 1:
+            yield f"findings.detect is {self.detect}: accuracy is a fraction, so 2 points are 0.02"
         if not 0.5 <= self.level < 1:
             yield f"findings.level is {self.level}: it must be in [0.5, 1)"
         for name in ("margin", "smooth_margin"):

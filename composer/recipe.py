@@ -30,7 +30,8 @@ GROUPS = ("world", "pool", "mixture", "model", "trainer", "benchmarks", "study",
 _OPEN = ("mixture.quotas", "pool.sources")
 # The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
 _OPEN_SECTIONS = (
-    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "benchmarks.of"
+    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "benchmarks.of",
+    "benchmarks.noise",
 )  # fmt: skip
 
 
