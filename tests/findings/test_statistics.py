@@ -8,7 +8,15 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import stats
 
-from composer.findings.statistics import NO_SEED, NO_VARIANCE, ONE_SEED, holm, paired_gain
+from composer.findings.statistics import (
+    NO_SEED,
+    NO_VARIANCE,
+    ONE_ITEM,
+    ONE_SEED,
+    benjamini_hochberg,
+    holm,
+    paired_gain,
+)
 
 Array = NDArray[np.float64]
 
@@ -132,3 +140,66 @@ def test_holm_does_not_depend_on_the_order(p: list[float | None], random: object
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.01, None]) == [0.02, None]
+
+
+@given(probabilities)
+def test_benjamini_hochberg_is_that_of_scipy_and_no_larger_than_holm(p: list[float | None]) -> None:
+    found = benjamini_hochberg(p)
+    assert [new is None for new in found] == [raw is None for raw in p]
+    if p:
+        theirs = stats.false_discovery_control([1.0 if raw is None else raw for raw in p])
+        assert all(new is None or new == pytest.approx(other) for new, other in zip(found, theirs, strict=True))
+    assert all(new is None or new <= (other or 0) for new, other in zip(found, holm(p), strict=True))
+
+
+@given(pairs(), st.integers(1, 640).map(lambda n: n / 64))
+def test_equivalence_is_two_one_sided_t_tests(pair: tuple[Array, Array], margin: float) -> None:
+    ours = paired_gain(*pair, margin=margin)
+    if ours.reason is not None:
+        assert ours.p_equivalent is None
+        return
+    differences = pair[0].mean(axis=1) - pair[1].mean(axis=1)
+    above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
+    below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
+    assert ours.p_equivalent == pytest.approx(max(above, below), rel=1e-6, abs=1e-12)
+
+
+def test_mcnemar_is_the_binomial_test_of_the_items_that_changed() -> None:
+    draws = np.random.default_rng(3)
+    arm, against = (draws.random((3, 40)) < share for share in (0.7, 0.4))
+    found = paired_gain(arm.astype(float), against.astype(float)).mcnemar
+    assert found is not None and len(found) == 3
+    for ours, theirs, test in zip(arm, against, found, strict=True):
+        gained, lost = int((ours & ~theirs).sum()), int((~ours & theirs).sum())
+        assert (test.gained, test.lost) == (gained, lost)
+        assert test.p == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
+    assert paired_gain(arm * 0.5, against * 0.5).mcnemar is None
+    nothing = paired_gain(arm.astype(float), arm.astype(float)).mcnemar
+    assert nothing is not None and {test.p for test in nothing} == {1.0}
+
+
+def test_one_item_speaks_of_no_other() -> None:
+    arm, against = np.array([[1.0], [0.0], [1.0]]), np.zeros((3, 1))
+    assert paired_gain(arm, against, items="random").reason == ONE_ITEM
+    assert paired_gain(arm, against, items="fixed").p is not None
+
+
+def test_variance_components_are_those_the_differences_were_drawn_with() -> None:
+    draws = np.random.default_rng(11)
+    seeds, items = 60, 400
+    parts = draws.normal(0, 0.05, (seeds, 1)), draws.normal(0, 0.2, (1, items)), draws.normal(0, 0.3, (seeds, items))
+    found = paired_gain(sum(parts, start=np.full((seeds, items), 0.1)), np.zeros((seeds, items)))
+    assert (found.seed_sd, found.item_sd) == (pytest.approx(0.05, rel=0.25), pytest.approx(0.2, rel=0.1))
+    assert found.residual_sd == pytest.approx(0.3, rel=0.02)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_on_random_items_the_interval_covers_the_gain_on_all_such_items(seeds: int) -> None:
+    draws = np.random.default_rng(5)
+    studies, items, gain, covered = 1000, 60, 0.03, 0
+    for _ in range(studies):
+        own = draws.normal(0, 0.02, (seeds, 1)) + draws.normal(0, 0.1, items) + draws.normal(0, 0.1, (seeds, items))
+        found = paired_gain(gain + own, np.zeros((seeds, items)), items="random")
+        assert found.low is not None and found.high is not None
+        covered += found.low <= gain <= found.high
+    assert covered / studies > 0.95 - 3 * (0.95 * 0.05 / studies) ** 0.5
