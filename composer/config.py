@@ -6,11 +6,14 @@ Every class lists its problems rather than raising at the first, so that a user 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING
+
+from composer.checks import listed, one_of
+from composer.config_designs import ClaimConfig, DesignConfig
 
 BY = ("share", "rows", "tokens")
 SHORTAGE = ("error", "repeat", "redistribute")
@@ -39,7 +42,7 @@ class PoolConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
-        yield from _one_of("pool.kind", self.kind, ("mini", "folder", "files", "hub"))
+        yield from one_of("pool.kind", self.kind, ("mini", "folder", "files", "hub"))
         if self.kind == "mini" and self.rows < 1:
             yield f"pool.rows is {self.rows}: it must be a whole number of at least 1"
         if self.kind in {"folder", "files"} and not self.path:
@@ -72,8 +75,8 @@ class EditConfig:
         """What is wrong with this edit, found at `key`."""
         given = [name for name in OPERATIONS if getattr(self, name) is not None]
         if len(given) != 1:
-            yield f"{key} holds {_listed(given) or 'no operation'}: an edit is exactly one of {_listed(OPERATIONS)}"
-        yield from _one_of(f"{key}.rest", self.rest, REST)
+            yield f"{key} holds {listed(given) or 'no operation'}: an edit is exactly one of {listed(OPERATIONS)}"
+        yield from one_of(f"{key}.rest", self.rest, REST)
         if self.resize is not None and self.resize < 1:
             yield f"{key}.resize is {self.resize}: it must be a number of rows of at least 1"
         if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
@@ -103,8 +106,8 @@ class MixtureConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section, the pool aside."""
-        yield from _one_of("mixture.by", self.by, BY)
-        yield from _one_of("mixture.shortage", self.shortage, SHORTAGE)
+        yield from one_of("mixture.by", self.by, BY)
+        yield from one_of("mixture.shortage", self.shortage, SHORTAGE)
         if not self.quotas:
             yield "mixture.quotas is empty: give at least one category, as mixture.quotas.CATEGORY=…"
         for category, quota in self.quotas.items():
@@ -148,7 +151,7 @@ class ModelConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
-        yield from _one_of("model.dtype", self.dtype, DTYPES)
+        yield from one_of("model.dtype", self.dtype, DTYPES)
 
 
 @dataclass
@@ -169,7 +172,7 @@ class TrainerConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
-        yield from _one_of("trainer.schedule", self.schedule, SCHEDULES)
+        yield from one_of("trainer.schedule", self.schedule, SCHEDULES)
         for name in ("epochs", "batch_size", "max_length"):
             if getattr(self, name) < 1:
                 yield f"trainer.{name} is {getattr(self, name)}: it must be at least 1"
@@ -198,6 +201,17 @@ class BenchmarkConfig:
     label: str = MISSING
     accuracy: MetricConfig = field(default_factory=MetricConfig)
     smooth: MetricConfig | None = None
+    items: int | None = None  # how many there are: what `composer plan` reckons power with
+
+
+@dataclass
+class NoiseConfig:
+    """How a gain between two arms scatters, accuracy as a fraction: what `composer plan` reckons power with."""
+
+    seed_sd: float = MISSING  # from seed to seed, on any number of items
+    item_sd: float = MISSING  # from item to item, with any number of seeds
+    residual_sd: float = MISSING  # what is left of one item's difference with one seed
+    source: str = MISSING  # where these numbers come from, in words
 
 
 @dataclass
@@ -210,10 +224,15 @@ class BenchmarksConfig:
     batch_size: int = 64
     limit: int | None = None  # items a task, for a quick look; null is all
     seconds: float = 0.0  # of one evaluation and its start, as far as known: what `composer plan` reckons with
+    noise: dict[str, NoiseConfig] = field(default_factory=dict)  # by benchmark, until a run has measured it
     needs: list[str] = field(default_factory=list)
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
+        for name, noise in self.noise.items():
+            for part in ("seed_sd", "item_sd", "residual_sd"):
+                if not 0 <= getattr(noise, part) < math.inf:
+                    yield f"benchmarks.noise.{name}.{part} is {getattr(noise, part)}: it must be finite, at least 0"
         if self.batch_size < 1:
             yield f"benchmarks.batch_size is {self.batch_size}: it must be at least 1"
         if self.limit is not None and self.limit < 1:
@@ -247,21 +266,30 @@ class StudyConfig:
     baseline: str | None = None
     arms: dict[str, ArmConfig] = field(default_factory=dict)
     comparisons: dict[str, ComparisonConfig] = field(default_factory=dict)
+    designs: dict[str, DesignConfig] = field(default_factory=dict)  # each adds its arms to those above
+    claims: dict[str, ClaimConfig] = field(default_factory=dict)  # what the report shows beside the verdicts
 
     def problems(self) -> Iterator[str]:
-        """What is wrong with this section."""
+        """What is wrong with this section, its claims aside."""
         if self.seeds < 1:
             yield f"study.seeds is {self.seeds}: it must be at least 1"
-        known = _listed(self.arms)
-        if self.baseline is not None and self.baseline not in self.arms:
-            yield f"study.baseline is {self.baseline}: it must be one of the arms {known}"
+        for name, design in self.designs.items():
+            yield from design.problems(f"study.designs.{name}")
+        if not self.designs:
+            yield from self.arm_problems(self.arms)
+
+    def arm_problems(self, arms: Collection[str]) -> Iterator[str]:
+        """What names an arm that is not one of `arms`, those of the designs among them."""
+        named = [("study.baseline", self.baseline)]
         for name, pair in self.comparisons.items():
-            for side in ("arm", "against"):
-                if getattr(pair, side) not in self.arms:
-                    key = f"study.comparisons.{name}.{side}"
-                    yield f"{key} is {getattr(pair, side)}: it must be one of the arms {known}"
+            named += [(f"study.comparisons.{name}.{side}", getattr(pair, side)) for side in ("arm", "against")]
             if pair.arm == pair.against:
                 yield f"study.comparisons.{name} compares {pair.arm} with itself: name two arms"
+        for name, claim in self.claims.items():
+            named += [(f"study.claims.{name}.{side}", getattr(claim, side)) for side in ("arm", "against")]
+        for key, arm in named:
+            if arm is not None and arm not in arms:
+                yield f"{key} is {arm}: it must be one of the arms {listed(arms)}"
 
 
 @dataclass
@@ -273,11 +301,18 @@ class FindingsConfig:
     margin: float | None = None  # accuracy, as a fraction: gains within ±margin count as none; null: not tested
     smooth_margin: float | None = None  # the same for the smooth score, in its unit
     correction: str = "holm"
+    power: float = 0.8  # the chance of a finding that `composer plan` reckons with
+    detect: float | None = None  # accuracy, as a fraction: `composer plan` says how many seeds a gain of this takes
+    pilot: str | None = None  # a finished run, whose noise `composer plan` reckons with; null: the declared one
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
-        yield from _one_of("findings.items", self.items, ITEMS)
-        yield from _one_of("findings.correction", self.correction, CORRECTIONS)
+        yield from one_of("findings.items", self.items, ITEMS)
+        yield from one_of("findings.correction", self.correction, CORRECTIONS)
+        if not 0.5 <= self.power < 1:
+            yield f"findings.power is {self.power}: it must be in [0.5, 1)"
+        if self.detect is not None and not 0 < self.detect < 1:
+            yield f"findings.detect is {self.detect}: accuracy is a fraction, so 2 points are 0.02"
         if not 0.5 <= self.level < 1:
             yield f"findings.level is {self.level}: it must be in [0.5, 1)"
         for name in ("margin", "smooth_margin"):
@@ -319,17 +354,11 @@ class Config:
     def problems(self) -> list[str]:
         """Everything that is wrong with the recipe and can be seen without its pool."""
         sections = (getattr(self, f.name) for f in fields(self))
-        return [problem for section in sections if is_dataclass(section) for problem in _problems(section)]
+        found = [problem for section in sections if is_dataclass(section) for problem in _problems(section)]
+        for name, claim in self.study.claims.items():
+            found += claim.problems(f"study.claims.{name}", self.benchmarks.of, self.study.designs)
+        return found
 
 
 def _problems(section: Any) -> Iterator[str]:
     yield from section.problems()
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> Iterator[str]:
-    if value not in allowed:
-        yield f"{key} is {value}: it must be one of {_listed(allowed)}"
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(str(name) for name in names)

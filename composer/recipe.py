@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -17,25 +18,44 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from composer.config import ArmConfig, Config, MixtureConfig
+from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig
 from composer.errors import ConfigError
 from composer.resources import conf_folder, recipes_folder
 
-GROUPS = ("pool", "mixture", "model", "trainer", "benchmarks", "study", "launcher")
+if TYPE_CHECKING:
+    from composer.study.designs import Design
+
+GROUPS = ("world", "pool", "mixture", "model", "trainer", "benchmarks", "study", "launcher")
 # Mappings whose keys are the user's to choose, so that an override may add one.
 _OPEN = ("mixture.quotas", "pool.sources")
 # The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
-_OPEN_SECTIONS = ("mixture.edits", "study.arms", "study.comparisons", "benchmarks.of")
+_OPEN_SECTIONS = (
+    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "benchmarks.of",
+    "benchmarks.noise",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as asked for: its name, the overrides, the config, and each arm's mixture."""
+    """A recipe as asked for: its config, and what its designs make of it.
+
+    Attributes:
+        name: Its name, or `default`.
+        overrides: As they were given.
+        config: As it was declared.
+        arms: The study's arms, those of its designs added; without a study one arm, named after the recipe.
+        mixtures: Each arm's mixture.
+        designs: The study's designs.
+        proposed: Design → the doses proposed for it so far, in rows.
+    """
 
     name: str
     overrides: tuple[str, ...]
     config: Config
+    arms: dict[str, ArmConfig]
     mixtures: dict[str, MixtureConfig]
+    designs: tuple[Design, ...] = ()
+    proposed: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -48,11 +68,22 @@ class Recipe:
         return Path(self.config.out).expanduser() if self.config.out else Path("runs") / self.name
 
     @property
-    def arms(self) -> dict[str, ArmConfig]:
-        """The study's arms; a recipe without a study is one arm, named after it."""
-        if self.config.study.arms:
-            return self.config.study.arms
-        return {self.name.rsplit("/", 1)[-1]: ArmConfig(label=self.config.study.label)}
+    def baseline(self) -> str | None:
+        """The arm that gains are measured against: the declared one, else the first design's."""
+        declared = self.config.study.baseline
+        return declared if declared is not None or not self.designs else self.designs[0].baseline
+
+    @property
+    def comparisons(self) -> dict[str, ComparisonConfig]:
+        """The declared pairs, and those of designs whose gains are not against the study's baseline."""
+        added = {
+            f"{design.name}_{arm}": ComparisonConfig(arm, design.baseline)
+            for design in self.designs
+            if "gains" in design.findings and design.baseline != self.baseline
+            for arm in design.arms
+            if arm != design.baseline
+        }
+        return {**added, **self.config.study.comparisons}
 
 
 def load_recipe(name: str | None, overrides: Sequence[str]) -> Recipe:
@@ -64,21 +95,48 @@ def load_recipe(name: str | None, overrides: Sequence[str]) -> Recipe:
     config = _compose(name, overrides)
     if problems := config.problems():
         raise ConfigError(problems)
-    recipe = Recipe(name or "default", tuple(overrides), config, {})
+    return _definite(name, tuple(overrides), config, {})
+
+
+def with_doses(recipe: Recipe, proposed: Mapping[str, Sequence[int]]) -> Recipe:
+    """The recipe with these doses, in rows, added to its adaptive designs."""
+    return _definite(recipe.name, recipe.overrides, recipe.config, proposed)
+
+
+def _definite(
+    name: str | None, overrides: tuple[str, ...], config: Config, proposed: Mapping[str, Sequence[int]]
+) -> Recipe:
     for_mixture = [text for text in overrides if text.lstrip("+~").startswith("mixture")]
-    for arm, declared in recipe.arms.items():
-        if declared.recipe in (None, name):
-            mixture = config.mixture
-        else:
-            theirs = _compose(declared.recipe, for_mixture).mixture
-            # The study's size and seed hold for every arm, so that arms are comparable.
-            ours = {key: getattr(config.mixture, key) for key in ("size", "seed", "shortage", "max_repeats")}
-            mixture = replace(theirs, **ours)
-        mixture = replace(mixture, edits={**mixture.edits, **declared.edits})
-        if problems := [f"arm {arm}: {problem}" for problem in mixture.problems()]:
+    ours = {key: getattr(config.mixture, key) for key in ("size", "seed", "shortage", "max_repeats")}
+
+    @cache
+    def theirs(recipe: str) -> MixtureConfig:
+        # The study's size and seed hold for every arm, so that arms are comparable.
+        return replace(_compose(recipe, for_mixture).mixture, **ours)
+
+    def mixture_of(arm: ArmConfig) -> MixtureConfig:
+        mixture = config.mixture if arm.recipe in (None, name) else theirs(str(arm.recipe))
+        return replace(mixture, edits={**mixture.edits, **arm.edits})
+
+    problems = [
+        f"arm {arm}: {problem}"
+        for arm, declared in config.study.arms.items()
+        for problem in mixture_of(declared).problems()
+    ]
+    if problems:
+        raise ConfigError(problems)
+    arms = dict(config.study.arms)
+    designs: tuple[Design, ...] = ()
+    if config.study.designs:
+        from composer.study.designs import expand
+
+        arms, designs = expand(config.study, mixture_of, proposed)
+        if problems := list(config.study.arm_problems(arms)):
             raise ConfigError(problems)
-        recipe.mixtures[arm] = mixture
-    return recipe
+    elif not arms:
+        arms = {(name or "default").rsplit("/", 1)[-1]: ArmConfig(label=config.study.label)}
+    mixtures = {arm: mixture_of(declared) for arm, declared in arms.items()}
+    return Recipe(name or "default", overrides, config, arms, mixtures, designs, proposed)
 
 
 def recipe_names() -> list[str]:

@@ -77,13 +77,15 @@ def compose_(request: Request, console: Console) -> int:
 def plan_(request: Request, console: Console) -> int:
     """Says what a run would do, and writes `plan.json`."""
     from composer.artifacts import write_json
+    from composer.study.adaptive import resumed
     from composer.study.plan import check_out, make_plan
 
     recipe = _load(request, console)
     if recipe is None:
         return 0
     check_out(recipe.out, recipe.plain)
-    plan = make_plan(recipe, _open_pool(recipe)).facts
+    recipe = resumed(recipe)
+    plan = make_plan(recipe, _pool_if_here(recipe)).facts
     write_json(recipe.out / "plan.json", plan)
     if request.json:
         _print_json(plan)
@@ -95,6 +97,7 @@ def plan_(request: Request, console: Console) -> int:
 
 def run_(request: Request, console: Console) -> int:
     """Runs the recipe's study, or goes on with it, and reports."""
+    from composer.study.adaptive import bisect, resumed
     from composer.study.plan import check_needs, check_out, make_plan
     from composer.study.run import run_study
 
@@ -104,10 +107,11 @@ def run_(request: Request, console: Console) -> int:
     check_needs(recipe)
     check_out(recipe.out, recipe.plain)
     pool = _open_pool(recipe)
+    recipe = resumed(recipe)
     plan = make_plan(recipe, pool)
     talking = console if not request.json else Console(stderr=True)
     _print_plan(plan.facts, talking)
-    outcome = run_study(recipe, pool, plan, talking)
+    outcome = run_study(recipe, pool, plan, talking, propose=bisect)
     _report(recipe.out, request.json, console)
     return 1 if outcome.failed else 0
 
@@ -164,6 +168,16 @@ def _open_pool(recipe: Recipe) -> Pool:
 
     with _counting() as progress:
         return open_pool(recipe.config.pool, progress)
+
+
+def _pool_if_here(recipe: Recipe) -> Pool | None:
+    """The recipe's pool, or None where it must be fetched first."""
+    from composer.errors import NeedsError
+
+    try:
+        return _open_pool(recipe)
+    except NeedsError:
+        return None
 
 
 @contextmanager

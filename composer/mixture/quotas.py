@@ -22,16 +22,30 @@ def count_rows(config: MixtureConfig, ranking: Ranking) -> dict[str, int]:
     Raises:
         ConfigError: The quotas give no row, or a budget is for rows without tokens.
     """
+    if config.by != "tokens":
+        return declared_rows(config)
+    quotas = sorted(config.quotas.items())
+    return _some({name: _rows_within(int(budget), name, ranking) for name, budget in quotas}, config)
+
+
+def declared_rows(config: MixtureConfig) -> dict[str, int]:
+    """As `count_rows` of shares or rows, which takes no pool.
+
+    Raises:
+        ConfigError: The quotas give no row, or they are tokens, which only the pool's rows can say.
+    """
     quotas = dict(sorted(config.quotas.items()))
+    if config.by == "tokens":
+        raise ConfigError(["mixture.by is tokens: how many rows that makes is known from the pool alone"])
     if config.by == "share":
-        counts = apportion(config.size or 0, list(quotas.values()))
-    elif config.by == "rows":
-        counts = [int(quota) for quota in quotas.values()]
-    else:
-        counts = [_rows_within(int(budget), category, ranking) for category, budget in quotas.items()]
-    if not sum(counts):
+        return _some(dict(zip(quotas, apportion(config.size or 0, list(quotas.values())), strict=True)), config)
+    return _some({category: int(quota) for category, quota in quotas.items()}, config)
+
+
+def _some(counts: dict[str, int], config: MixtureConfig) -> dict[str, int]:
+    if not sum(counts.values()):
         raise ConfigError([f"mixture.quotas give no rows with mixture.by={config.by}: raise at least one of them"])
-    return dict(zip(quotas, counts, strict=True))
+    return counts
 
 
 def stratum_rows(category: str, rows: int, ranking: Ranking) -> dict[int, int]:

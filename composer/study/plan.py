@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from composer.errors import NeedsError, OutputError
+from composer.config import MixtureConfig
+from composer.config_designs import ClaimConfig
+from composer.errors import ConfigError, NeedsError, OutputError
 from composer.mixture import Mixture, compose, manifest
+from composer.mixture.planned import planned_rows
 from composer.pool import Pool
 from composer.recipe import Recipe
+from composer.study.designs import Design, pool_problems
+from composer.study.designs.variants import multiple
 from composer.study.runner import Trial
 from composer.trial.spec import trial_key, trial_spec
 
 PLAN_VERSION = 2
 # What may differ between two runs of one study: how it is run, where it lies, how its findings are judged.
-_FREE = ("launcher", "out", "findings")
+_FREE = ("launcher", "out", "findings", "study.seeds", "study.claims", "benchmarks.noise", "benchmarks.seconds")
 
 
 @dataclass(frozen=True)
@@ -36,64 +42,155 @@ class Plan:
     trials: list[Trial]
 
 
-def make_plan(recipe: Recipe, pool: Pool) -> Plan:
+def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
     """Composes every arm's mixture from the pool's index and says what the study will do.
 
     `plan.json`, version 2: `recipe`, `label`, `command`, `baseline`, `comparisons`, `findings`, `benchmarks`,
-    `categories`, `pool`, `model`, `arms` (label, mixture manifest, steps, training_tokens, expected seconds), `trials`
-    (arm, seed, key), `expected` (trials, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's
+    `categories`, `pool`, `model`, `seeds`, `arms` (label, mixture manifest, steps, training_tokens, expected seconds),
+    `designs` (`designs.Design`, and what its arms cost), `claims` (`ClaimConfig`, its dose in rows), `trials` (arm,
+    seed, key), `needs`, `unknown` (what cannot be known here, a sentence each), `expected` (trials, further_trials
+    that adaptive designs may add at most, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's
     workers).
 
+    Without its pool a plan has no mixtures and no trials: digests, tokens and seconds are null, and `unknown` says why.
+
+    Args:
+        recipe: What is to be planned.
+        pool: Its pool, or None where that is out of reach.
+
     Raises:
-        ConfigError: A quota or an edit names a category that the pool does not have.
+        ConfigError: A quota, an edit or a design asks for what the pool does not have; all that designs ask is listed.
         ShortageError: The pool has too few rows for an arm.
     """
     config, trainer = recipe.config, recipe.config.trainer
-    mixtures, arms, trials = {}, {}, []
+    if pool is not None and (problems := list(pool_problems(recipe.designs, recipe.mixtures, pool.index))):
+        raise ConfigError(problems)
+    mixtures: dict[str, Mixture] = {}
+    arms: dict[str, dict[str, Any]] = {}
+    trials: list[Trial] = []
     for name, declared in recipe.arms.items():
-        mixtures[name] = compose(pool.index, recipe.mixtures[name])
-        described = manifest(mixtures[name], pool.name, pool.digest, recipe.mixtures[name])
-        tokens = described["tokens"] * trainer.epochs
+        if pool is None:
+            described = _declared(recipe.mixtures[name])
+        else:
+            mixtures[name] = compose(pool.index, recipe.mixtures[name])
+            described = manifest(mixtures[name], pool.name, pool.digest, recipe.mixtures[name])
+        tokens = None if described["tokens"] is None else described["tokens"] * trainer.epochs
+        rows = described["rows"]
         arms[name] = {
             "label": declared.label or name,
             "mixture": described,
-            "steps": math.ceil(described["rows"] / trainer.batch_size) * trainer.epochs,
+            "steps": None if rows is None else math.ceil(rows / trainer.batch_size) * trainer.epochs,
             "training_tokens": tokens,
             "seconds": _seconds(tokens, config.model.tokens_per_second, config.benchmarks.seconds),
         }
     for seed in range(config.study.seeds):
-        for name, arm in arms.items():
+        for name, arm in arms.items() if pool is not None else ():
             spec = trial_spec(
                 f"mixtures/{name}", arm["mixture"]["digest"], config.model, trainer, config.benchmarks, seed
             )
             trials.append(Trial(name, seed, trial_key(spec), spec, arm["steps"], arm["label"]))
-    once = {trial.key: arms[trial.arm] for trial in trials}
-    taken = [arm["seconds"] for arm in once.values()]
-    seconds = None if None in taken else round(sum(taken), 1)
     facts = {
         "version": PLAN_VERSION,
         "recipe": recipe.name,
         "label": config.study.label or recipe.name,
         "command": " ".join(["composer run", recipe.name, *recipe.overrides]),
-        "baseline": config.study.baseline,
-        "comparisons": {name: asdict(pair) for name, pair in config.study.comparisons.items()},
+        "baseline": recipe.baseline,
+        "comparisons": {name: asdict(pair) for name, pair in recipe.comparisons.items()},
         "findings": asdict(config.findings),
         "benchmarks": {name: asdict(of) for name, of in config.benchmarks.of.items()},
         "categories": sorted({category for arm in arms.values() for category in arm["mixture"]["categories"]}),
-        "pool": {"name": pool.name, "digest": pool.digest, "rows": len(pool.index)},
+        "pool": {"name": config.pool.name, "digest": None, "rows": None}
+        if pool is None
+        else {"name": pool.name, "digest": pool.digest, "rows": len(pool.index)},
         "model": {key: getattr(config.model, key) for key in ("name", "label", "parameters")},
+        "seeds": config.study.seeds,
         "arms": arms,
+        "designs": {design.name: _design(design, arms, config.study.seeds) for design in recipe.designs},
+        "claims": {name: _claim(claim, recipe) for name, claim in config.study.claims.items()},
         "trials": [{"arm": trial.arm, "seed": trial.seed, "key": trial.key} for trial in trials],
         "needs": needs(recipe),
-        "expected": {
-            "trials": len(once),
-            "rows": sum(arm["mixture"]["rows"] for arm in once.values()) * trainer.epochs,
-            "tokens": sum(arm["training_tokens"] for arm in once.values()),
-            "seconds": seconds,
-            "wall_seconds": None if seconds is None else round(seconds / config.launcher.workers, 1),
-        },
+        "unknown": list(_unknown(recipe, pool)),
+        "expected": _expected(recipe, arms, trials if pool is not None else None),
     }
     return Plan(facts, mixtures, trials)
+
+
+def _declared(mixture: MixtureConfig) -> dict[str, Any]:
+    """What a manifest would say of a mixture, as far as it is known without the pool."""
+    counts = planned_rows(mixture) if mixture.by != "tokens" else {}
+    size = sum(counts.values()) or None
+    unknown: dict[str, Any] = {"tokens": None, "available": None, "strata": {}}
+    return {
+        "rows": size,
+        "tokens": None,
+        "digest": None,
+        "categories": {
+            category: {"asked": rows, "rows": rows, "share": rows / (size or 1), **unknown}
+            for category, rows in counts.items()
+        },
+    }
+
+
+def _design(design: Design, arms: Mapping[str, Any], seeds: int) -> dict[str, Any]:
+    """A design with what its arms cost, whether or not they are other designs' arms too."""
+    costs = [arms[arm] for arm in design.arms]
+    return {
+        **asdict(design),
+        "trials": len(costs) * seeds,
+        "further_trials": _further(design) * seeds,
+        "tokens": _sum([cost["training_tokens"] for cost in costs], seeds),
+        "seconds": _sum([cost["seconds"] for cost in costs], seeds),
+    }
+
+
+def _further(design: Design) -> int:
+    """The doses that an adaptive design may still ask for."""
+    return max(0, design.config.max_doses - len(design.points)) if design.kind == "adaptive_dose" else 0
+
+
+def _claim(claim: ClaimConfig, recipe: Recipe) -> dict[str, Any]:
+    """A claim with its dose in rows."""
+    design = next((one for one in recipe.designs if one.name == claim.design), None)
+    dose = claim.dose
+    if claim.fraction is not None and design is not None:
+        dose = multiple(claim.fraction, design.base_rows.get(str(design.config.category), 0))
+    return {**asdict(claim), "dose": dose}
+
+
+def _unknown(recipe: Recipe, pool: Pool | None) -> Iterator[str]:
+    config = recipe.config
+    if pool is None:
+        yield (
+            f"pool={config.pool.name} is not on this machine: whether it has these rows, their tokens, the trials' "
+            "keys and the time that they take"
+        )
+    elif config.model.tokens_per_second <= 0:
+        yield "the time that trials take: set model.tokens_per_second"
+    if pool is None and any(mixture.by == "tokens" for mixture in recipe.mixtures.values()):
+        yield "the rows of mixtures with by=tokens"
+
+
+def _expected(recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial] | None) -> dict[str, Any]:
+    """What all trials cost; arms that are one mixture count once, where their keys are known."""
+    config, seeds = recipe.config, recipe.config.study.seeds
+    if trials is None:
+        once = [arm for arm in arms.values() for _ in range(seeds)]
+    else:
+        once = list({trial.key: arms[trial.arm] for trial in trials}.values())
+    seconds = _sum([arm["seconds"] for arm in once])
+    return {
+        "trials": len(once),
+        "further_trials": sum(_further(design) for design in recipe.designs) * seeds,
+        "rows": _sum([arm["mixture"]["rows"] for arm in once], config.trainer.epochs),
+        "tokens": _sum([arm["training_tokens"] for arm in once]),
+        "seconds": seconds,
+        "wall_seconds": None if seconds is None else round(seconds / config.launcher.workers, 1),
+    }
+
+
+def _sum(numbers: Sequence[Any], times: int = 1) -> Any:
+    """The sum, or None where a number is unknown."""
+    return None if None in numbers else round(sum(numbers) * times, 1)
 
 
 def needs(recipe: Recipe) -> list[str]:
@@ -143,7 +240,7 @@ def check_out(out: Path, config: dict[str, Any]) -> None:
     differing = [
         f"{key} is {new} and was {old}"
         for key, old, new in _differences(held, config)
-        if key.split(".")[0] not in _FREE and key != "study.seeds"
+        if not (any(f"{key}.".startswith(f"{free}.") for free in _FREE) or _told(key))
     ]
     if differing:
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
@@ -156,8 +253,13 @@ def check_out(out: Path, config: dict[str, Any]) -> None:
 _NEED = {"network": "the network (the Hugging Face hub)", "gpu": "a GPU"}
 
 
-def _seconds(tokens: int, per_second: float, evaluation: float) -> float | None:
-    return round(tokens / per_second + evaluation, 1) if per_second > 0 else None
+def _told(key: str) -> bool:
+    """Whether a key only tells people something: how many items a benchmark has."""
+    return key.startswith("benchmarks.of.") and key.endswith(".items")
+
+
+def _seconds(tokens: int | None, per_second: float, evaluation: float) -> float | None:
+    return round(tokens / per_second + evaluation, 1) if per_second > 0 and tokens is not None else None
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:
@@ -168,4 +270,5 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
             for name in names
             for found in _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
         ]
-    return [] if old == new else [(key, old, new)]
+    # A key that an older composer did not have, and that says nothing, makes no other study.
+    return [] if old == new or (old is None and new in ({}, [], "")) else [(key, old, new)]

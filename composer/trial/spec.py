@@ -41,7 +41,9 @@ def trial_key(spec: dict[str, Any]) -> str:
     settings = {name: value for name, value in spec["trainer"].items() if name not in {"name", "keep_checkpoint"}}
     model = {name: spec["model"][name] for name in ("path", "revision", "dtype", "digest")}
     scores = {name: spec["benchmarks"][name] for name in ("tasks", "of", "batch_size", "limit", "digest")}
-    scores["of"] = {name: {**of, "label": ""} for name, of in scores["of"].items()}
+    scores["of"] = {
+        name: {"label": "", "accuracy": of["accuracy"], "smooth": of["smooth"]} for name, of in scores["of"].items()
+    }
     determining = {
         "mixture": spec["mixture"]["digest"],
         "model": model,
