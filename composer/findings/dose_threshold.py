@@ -1,0 +1,70 @@
+"""The interval of a threshold, and the band of its curve, by the profile likelihood of Hill curves.
+
+Hill curves contain the other candidates: Emax has steepness 1, the line is the limit of high half-doses, and a step
+that of high steepness. So their profile keeps every threshold that any candidate would keep, whatever its weight: few
+runs let AICc prefer a curve that is too plain, and an interval under that curve alone would be too narrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from composer.findings.dose_models import Array, Grid, hill, slopes
+from composer.findings.dose_runs import Ladder, Sums
+
+PROFILE = "profile likelihood of Hill curves, F with 1 and the replicates' degrees of freedom"
+BELOW = "below the smallest dose tried"
+ABOVE = "not bounded above by the doses tried"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Which curves the runs leave possible.
+
+    Attributes:
+        room: (n_curves,) how far each curve is within reach, in squared noise; negative if out of it.
+        slope: (n_curves,) its gain, at least 0 in the direction of the effect.
+        norms: (n_curves,) squared norm of its shape.
+        taken: Sum of squares that the best of them takes off.
+    """
+
+    room: Array
+    slope: Array
+    norms: Array
+    taken: float
+
+
+def profile(of: Sums, curves: Grid, variance: float, df: float, level: float, sign: float = 1.0) -> Profile:
+    """The profile over curves whose gain has the sign of the effect, or none (Bates and Watts 1988, chapter 6)."""
+    from scipy.special import stdtrit
+
+    slope, norms, taken = slopes(curves.x, of)
+    right = slope * sign > 0
+    taken = np.where(right, taken, 0.0)
+    reach = float(stdtrit(df, (1 + level) / 2)) ** 2 * variance
+    return Profile(reach - (taken.max() - taken), np.where(right, slope, 0.0), norms, float(taken.max()))
+
+
+def bounds(found: Profile, curves: Grid, doses: Array) -> tuple[float | None, float | None]:
+    """The ends of the threshold's interval.
+
+    Below the second dose, and above the last but one, a steep curve puts its threshold anywhere without changing what
+    it says of the doses tried. An end that falls there is not bounded by them, and None.
+    """
+    kept = np.unique(curves.place[found.room >= 0])
+    # An end lies between two points of the grid: the outer one is told.
+    low = curves.thresholds[max(0, kept[0] - 1)]
+    high = curves.thresholds[min(len(curves.thresholds) - 1, kept[-1] + 1)]
+    return (None if low < doses[1] else float(low)), (None if high > doses[-2] else float(high))
+
+
+def band(found: Profile, curves: Grid, ladder: Ladder, fraction: float, dose: Array) -> tuple[Array, Array]:
+    """(n_doses,) the ends of the interval of the gain over the lowest dose, at each dose by itself."""
+    kept = np.flatnonzero(found.room > 0)
+    low, full = float(ladder.doses[0]), float(ladder.doses[-1])
+    x = hill(dose, curves.thresholds[curves.place[kept]], curves.steepness[kept], fraction, low, full)
+    half = np.sqrt(found.room[kept] / found.norms[kept])
+    lower, upper = (x * (found.slope[kept] + side * half)[:, None] for side in (-1, 1))
+    return lower.min(axis=0), upper.max(axis=0)
