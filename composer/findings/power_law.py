@@ -184,10 +184,21 @@ class PowerLaw:
         """The expected score at a size, over seeds (and items where they are random); inf gives the asymptote."""
         return self._at(size, level, [])
 
-    def new_run(self, size: float, level: float) -> tuple[Interval, float]:
-        """The score of one new run of a new seed at a size, and its interval's degrees of freedom."""
-        terms = self.noise.new_run()
-        return self._at(size, level, terms), total([*self._terms(self._x(size), self.best), *terms]).df
+    def coefficient(self) -> float | None:
+        """The coefficient at the likeliest exponent; None where that is the logarithm."""
+        c = float(self.exponents[self.best])
+        return float(self.slope[self.best]) / c * float(self.runs.size.min()) ** c if c else None
+
+    def p_slope(self) -> float:
+        """Two-sided p-value of the t test that the slope on the logarithm of the size is 0."""
+        from scipy.special import stdtr
+
+        shape = self.noise.shape
+        return float(2 * stdtr(shape.df, -abs(self.slope[0]) * (self.sxx[0] / shape.variance) ** 0.5))
+
+    def new_run(self, size: float, level: float) -> Interval:
+        """The score of one new run of a new seed at a size."""
+        return self._at(size, level, self.noise.new_run())
 
     def same_seeds(self, size: float, seeds: NDArray[np.int64], level: float) -> Interval:
         """The mean score at a size of runs of these very seeds (places), on the same items."""
