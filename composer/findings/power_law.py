@@ -242,16 +242,12 @@ class PowerLaw:
         Where an exponent within reach gives no finite value, that side has no end.
         """
         room = _t(df, level) ** 2 - self.excess / self.noise.shape.variance
-        kept = room > 0
+        kept = (room > 0) & np.isfinite(centre)
         half = np.sqrt(variance[kept] * room[kept])
-        low, high = centre[kept] - half, centre[kept] + half
-        endless = not np.isfinite(centre[kept]).all()
+        low, high = float((centre[kept] - half).min()), float((centre[kept] + half).max())
+        endless = not np.isfinite(centre[room > 0]).all()
         up = self.slope[self.best] > 0
-        return Interval(
-            float(centre[self.best]),
-            None if endless and not up else float(np.nanmin(low[np.isfinite(centre[kept])])),
-            None if endless and up else float(np.nanmax(high[np.isfinite(centre[kept])])),
-        )
+        return Interval(float(centre[self.best]), None if endless and not up else low, None if endless and up else high)
 
     def _x(self, size: float) -> Array:
         return _x(np.array([size]), float(self.runs.size.min()), self.exponents)[:, 0]
