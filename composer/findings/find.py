@@ -8,7 +8,9 @@ from typing import Any
 
 from composer.artifacts import read_json, write_json
 from composer.errors import FindingsError, RequestError
+from composer.findings.claims import answers, claimed_contrasts
 from composer.findings.cost import cost
+from composer.findings.designs import dose_findings, effect_findings, scaling_findings
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
 from composer.findings.measured import Rules
@@ -38,9 +40,13 @@ def find(run: Path) -> Results:
     finished = list(dict.fromkeys(trial.key for trial in trials if trial.status == "finished"))
     values = read_paired(run, finished)
     benchmarks = tuple(_benchmark(name, one, values) for name, one in plan["benchmarks"].items())
-    pairs = contrasts(plan["baseline"], plan["arms"], plan["comparisons"])
     rules = _rules(plan["findings"])
-    all_gains, families = corrected(gains(pairs, benchmarks, keys, values, rules), benchmarks, keys, rules)
+    pairs = contrasts(plan["baseline"], _compared(plan), plan["comparisons"])
+    claimed = dict(claimed_contrasts(plan, pairs))
+    measured = gains([*pairs, *claimed], benchmarks, keys, values, rules, claimed)
+    all_gains, families = corrected(measured, benchmarks, keys, rules)
+    of_designs = (plan["designs"], benchmarks, keys, values, rules)
+    doses, curves = dose_findings(*of_designs), scaling_findings(*of_designs)
     records = {key: read_json(run / "trials" / key / "record.json") for key in finished}
     of_arm = {arm: {seed: records[key] for seed, key in of.items()} for arm, of in keys.items()}
     baseline = plan["baseline"]
@@ -58,6 +64,10 @@ def find(run: Path) -> Results:
         scores=tuple(scores(benchmarks, keys, values)),
         gains=all_gains,
         families=families,
+        answers=answers(plan, all_gains, doses, curves),
+        doses=doses,
+        curves=curves,
+        effects=effect_findings(*of_designs),
         cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
     )
     write_json(run / "results.json", results.to_json())
@@ -79,6 +89,17 @@ def read_plan(run: Path) -> dict[str, Any]:
             f"{path} has version {plan.get('version')}: this composer reads version {PLAN_VERSION}; run again"
         )
     return plan
+
+
+def _compared(plan: Mapping[str, Any]) -> list[str]:
+    """The arms that are compared with the baseline: all but those that only make up a ladder or a factorial."""
+    by_gain = {arm for design in plan["designs"].values() if "gains" in design["findings"] for arm in _arms(design)}
+    made = {arm for design in plan["designs"].values() for arm in _arms(design)}
+    return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
+
+
+def _arms(design: Mapping[str, Any]) -> list[str]:
+    return [point["arm"] for point in design["points"]]
 
 
 def _rules(planned: Mapping[str, Any]) -> Rules:

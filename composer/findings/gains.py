@@ -33,7 +33,7 @@ def group(measure: Measure) -> Group:
 
 
 def contrasts(baseline: str | None, arms: Iterable[str], comparisons: Mapping[str, Any]) -> list[Contrast]:
-    """What is compared with what: every other arm with the baseline, then every declared comparison."""
+    """What is compared with what: every other of these arms with the baseline, then every declared comparison."""
     over_baseline: list[Contrast] = [(None, arm, baseline) for arm in arms if baseline and arm != baseline]
     return over_baseline + [(name, pair["arm"], pair["against"]) for name, pair in comparisons.items()]
 
@@ -42,8 +42,8 @@ def scores(benchmarks: Sequence[Benchmark], keys: Keys, values: Values) -> Itera
     """The score of every arm on every measure."""
     for arm, of in keys.items():
         seeds = sorted(of)
-        for benchmark, kind, measure in _measures(benchmarks):
-            by_seed = _stacked(of, seeds, measure, values).mean(axis=1)
+        for benchmark, kind, measure in measures(benchmarks):
+            by_seed = stacked(of, seeds, measure, values).mean(axis=1)
             yield Score(
                 arm=arm,
                 benchmark=benchmark.name,
@@ -56,20 +56,38 @@ def scores(benchmarks: Sequence[Benchmark], keys: Keys, values: Values) -> Itera
 
 
 def gains(
-    pairs: Iterable[Contrast], benchmarks: Sequence[Benchmark], keys: Keys, values: Values, rules: Rules
+    pairs: Iterable[Contrast],
+    benchmarks: Sequence[Benchmark],
+    keys: Keys,
+    values: Values,
+    rules: Rules,
+    margins: Mapping[Contrast, float | None] | None = None,
 ) -> Iterator[Gain]:
-    """The gain of every pair of arms on every measure, over the seeds that both have finished; not yet corrected."""
+    """The gain of every pair of arms on every measure, over the seeds that both have finished; not yet corrected.
+
+    Args:
+        pairs: What is compared with what.
+        benchmarks: The benchmarks.
+        keys: Each arm's finished trials.
+        values: Their items.
+        rules: How gains are judged.
+        margins: Margins of accuracy of single pairs, in the place of that of `rules`.
+    """
     for comparison, arm, against in pairs:
+        own = dict(margins or {})
         ours, theirs = keys[arm], keys[against]
         seeds = sorted(ours.keys() & theirs.keys())
         same = bool(seeds) and all(ours[seed] == theirs[seed] for seed in seeds)
-        for benchmark, kind, measure in _measures(benchmarks):
+        for benchmark, kind, measure in measures(benchmarks):
+            margin = rules.margins[kind]
+            if kind == "accuracy":
+                margin = own.get((comparison, arm, against), margin)
             paired = paired_gain(
-                _stacked(ours, seeds, measure, values),
-                _stacked(theirs, seeds, measure, values),
+                stacked(ours, seeds, measure, values),
+                stacked(theirs, seeds, measure, values),
                 rules.level,
                 rules.items,
-                rules.margins[kind],
+                margin,
             )
             gain = Gain(
                 comparison=comparison,
@@ -77,6 +95,7 @@ def gains(
                 against=against,
                 benchmark=benchmark.name,
                 kind=kind,
+                margin=margin,
                 seeds=tuple(seeds),
                 p_corrected=None,
                 p_equivalent_corrected=None,
@@ -96,25 +115,34 @@ def corrected(
     """
     done = list(found)
     correct = CORRECTIONS[rules.correction]
-    measures = {(benchmark.name, kind): measure for benchmark, kind, measure in _measures(benchmarks)}
+    higher = {(benchmark.name, kind): of.higher_is_better for benchmark, kind, of in measures(benchmarks)}
     families = []
     for kind in KINDS:
-        hypotheses: dict[object, list[int]] = {}
-        for place, gain in enumerate(done):
-            if gain.kind == kind and gain.reason != SAME_TRIALS:
-                hypotheses.setdefault(_hypothesis(gain, keys), []).append(place)
-        firsts = [done[places[0]] for places in hypotheses.values()]
-        differing = correct([gain.p for gain in firsts])
-        alike = correct([gain.p_equivalent for gain in firsts])
-        for p, p_alike, places in zip(differing, alike, hypotheses.values(), strict=True):
-            for place in places:
-                judged = replace(done[place], p_corrected=p, p_equivalent_corrected=p_alike)
-                higher = measures[judged.benchmark, kind].higher_is_better
-                done[place] = replace(judged, verdict=_verdict(judged, higher, 1 - rules.level))
-        if hypotheses:
-            tested = sum(gain.p is not None for gain in firsts)
-            families.append(Family(kind, len(hypotheses), tested, FAMILIES[kind]))
+        places = [place for place, gain in enumerate(done) if gain.kind == kind and gain.reason != SAME_TRIALS]
+        differing = _once(places, [_hypothesis(done[place], keys) for place in places])
+        # The same gain held against two margins is two hypotheses.
+        alike = _once(places, [(_hypothesis(done[place], keys), done[place].margin) for place in places])
+        for of, p in zip(differing, correct([done[of[0]].p for of in differing]), strict=True):
+            for place in of:
+                done[place] = replace(done[place], p_corrected=p)
+        for of, p in zip(alike, correct([done[of[0]].p_equivalent for of in alike]), strict=True):
+            for place in of:
+                done[place] = replace(done[place], p_equivalent_corrected=p)
+        for place in places:
+            gain = done[place]
+            done[place] = replace(gain, verdict=_verdict(gain, higher[gain.benchmark, kind], 1 - rules.level))
+        if places:
+            tested = sum(done[of[0]].p is not None for of in differing)
+            families.append(Family(kind, len(differing), tested, FAMILIES[kind]))
     return tuple(done), tuple(families)
+
+
+def _once(places: Sequence[int], hypotheses: Sequence[object]) -> list[list[int]]:
+    """The places of each hypothesis, in the order of its first."""
+    found: dict[object, list[int]] = {}
+    for place, hypothesis in zip(places, hypotheses, strict=True):
+        found.setdefault(hypothesis, []).append(place)
+    return list(found.values())
 
 
 def _hypothesis(gain: Gain, keys: Keys) -> object:
@@ -132,7 +160,8 @@ def _verdict(gain: Gain, higher_is_better: bool, alpha: float) -> Verdict:
     return "better" if (gain.gain > 0) == higher_is_better else "worse"
 
 
-def _measures(benchmarks: Iterable[Benchmark]) -> Iterator[tuple[Benchmark, Kind, Measure]]:
+def measures(benchmarks: Iterable[Benchmark]) -> Iterator[tuple[Benchmark, Kind, Measure]]:
+    """Every measure of every benchmark."""
     for benchmark in benchmarks:
         for kind in KINDS:
             measure = benchmark.measure(kind)
@@ -140,7 +169,7 @@ def _measures(benchmarks: Iterable[Benchmark]) -> Iterator[tuple[Benchmark, Kind
                 yield benchmark, kind, measure
 
 
-def _stacked(keys: Mapping[int, str], seeds: Sequence[int], measure: Measure, values: Values) -> NDArray[np.float64]:
+def stacked(keys: Mapping[int, str], seeds: Sequence[int], measure: Measure, values: Values) -> NDArray[np.float64]:
     """(n_seeds, n_items) item values of one arm."""
     if not seeds:
         return np.empty((0, 1))

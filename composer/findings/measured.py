@@ -49,6 +49,7 @@ class Gain:
         against: The arm it is compared with.
         benchmark: The benchmark's name.
         kind: `accuracy` or `smooth`. A smooth gain below 0 is an improvement where lower is better.
+        margin: The largest gain, either way, that counts as none; null where equivalence is not tested.
         seeds: The seeds that both arms finished; all that follows is over these.
         differences: (n_seeds,) the mean difference over items, one a seed.
         arm_mean: Mean score of `arm`.
@@ -77,6 +78,7 @@ class Gain:
     against: str
     benchmark: str
     kind: Kind
+    margin: float | None
     seeds: tuple[int, ...]
     differences: tuple[float, ...]
     arm_mean: float | None

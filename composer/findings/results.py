@@ -12,7 +12,9 @@ from typing import Any
 
 from composer.artifacts import read_json
 from composer.errors import RequestError
+from composer.findings.claims import Answer
 from composer.findings.decode import decoded
+from composer.findings.designs import DoseFinding, EffectFinding, ScalingFinding
 from composer.findings.measured import Cost, Family, Gain, Rules, Score
 from composer.findings.planned import Arm, Benchmark, Kind, Status, Trial
 
@@ -37,6 +39,10 @@ class Results:
         scores: Every arm × benchmark × kind.
         gains: Every other arm against the baseline, then every declared comparison; each × benchmark × kind.
         families: One a kind.
+        answers: What the findings say of each claim of the recipe.
+        doses: Every dose ladder × benchmark × kind.
+        curves: Every scaling ladder × category × benchmark × kind.
+        effects: Every effect of every factorial × benchmark × kind.
         cost: One an arm.
     """
 
@@ -53,6 +59,10 @@ class Results:
     scores: tuple[Score, ...]
     gains: tuple[Gain, ...]
     families: tuple[Family, ...]
+    answers: tuple[Answer, ...]
+    doses: tuple[DoseFinding, ...]
+    curves: tuple[ScalingFinding, ...]
+    effects: tuple[EffectFinding, ...]
     cost: tuple[Cost, ...]
 
     def to_json(self) -> dict[str, Any]:

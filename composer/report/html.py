@@ -11,7 +11,7 @@ from composer.findings.find import read_plan
 from composer.findings.measured import Verdict
 from composer.findings.planned import KINDS, Kind
 from composer.findings.results import Results
-from composer.report import tables
+from composer.report import sections, tables
 from composer.report.curves import Curve, curves
 from composer.report.flips import flipped
 from composer.report.forest import forest
@@ -37,6 +37,15 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 )
 
+DOSE = (
+    "Dots are seeds, rings their means. The curve, the average of the candidates by AICc, and the threshold with its "
+    "interval (red) are drawn only where a test shows that the dose matters."
+)
+SCALING = (
+    "Dots are seeds, rings their means. The curve is a saturating power law with the interval of the expected score, "
+    "dashed where it predicts, and drawn only where a test of monotone trend rejects."
+)
+EFFECTS = "Differences of mean scores between the high and the low level of a factor, over all levels of the others."
 FRONT = (
     "Mean accuracy over seeds ± standard deviation, against the tokens one trial is trained on. The line joins the "
     "arms that no other beats in both; it is of the means, so neighbours on it can differ by noise alone."
@@ -98,6 +107,10 @@ def _sections(
     return [
         _headline(plan, results),
         _failed(results),
+        _section("Answers", told) if (told := sections.answers(results)) is not None else None,
+        _section("Dose", _note(DOSE), *doses) if (doses := sections.doses(plan, results)) else None,
+        _section("Scaling", _note(SCALING), *curves_) if (curves_ := sections.curves(plan, results)) else None,
+        _section("Effects", _note(EFFECTS), effects) if (effects := sections.effects(results)) is not None else None,
         _section("Findings", _findings(results)) if compared else None,
         *(_forest(results, kind) for kind in KINDS if compared and results.measured(kind)),
         _section(

@@ -14,6 +14,7 @@ from rich.text import Text
 from composer.findings.measured import Gain, Verdict
 from composer.findings.planned import KINDS, Arm, Benchmark, Category, Kind, Trial
 from composer.findings.results import Results
+from composer.report.answers import curve_said, dose_said, evidence_said, headline
 from composer.report.wording import (
     MARKS,
     TITLES,
@@ -44,6 +45,7 @@ STYLES: dict[Verdict, str] = {
     "equivalent": "bold",
     "cannot tell": "",
 }
+ANSWERED = {"confirmed": "bold blue", "contradicted": "bold dark_orange", "cannot tell": ""}
 CELLS: dict[Kind, int] = {"accuracy": 14, "smooth": 16}  # columns of the terminal that one value takes
 BETWEEN = 2  # columns of the terminal between one value and the next, and at a table's two edges
 
@@ -62,6 +64,10 @@ def _parts(results: Results, width: int) -> Iterator[RenderableType]:
     columns = {kind: max(1, (width - first - BETWEEN) // (CELLS[kind] + BETWEEN)) for kind in KINDS}
     yield _headline(results)
     yield _legend(results)
+    if results.answers:
+        yield _answers(results)
+    if results.doses or results.curves:
+        yield _ladders(results)
     for kind in KINDS:
         for chunk in in_chunks(results.measured(kind), columns[kind]):
             if results.contrasts():
@@ -98,6 +104,35 @@ def _legend(results: Results) -> Table:
     for contrast in results.contrasts():
         if contrast[0] is not None:
             table.add_row(Text(contrast_name(contrast)), Text(contrast_label(results, contrast), style="dim"))
+    return table
+
+
+def _answers(results: Results) -> Table:
+    table = _table("Answers", headline(results))
+    for header in ("claim", "verdict", "benchmark", "found"):
+        table.add_column(Text(header), overflow="fold")
+    labels = {one.name: one.label for one in results.benchmarks}
+    for answer in results.answers:
+        for place, one in enumerate(answer.evidence):
+            first = place == 0
+            verdict = Text(answer.verdict if first else "", style=ANSWERED[answer.verdict])
+            said = Text(evidence_said(answer, one))
+            table.add_row(Text(answer.label if first else ""), verdict, Text(labels[one.benchmark]), said)
+    return table
+
+
+def _ladders(results: Results) -> Table:
+    """Dose-responses and scaling curves by accuracy, a line each."""
+    table = _table("Doses and sizes", "accuracy")
+    for header in ("design", "benchmark", "found"):
+        table.add_column(Text(header), overflow="fold")
+    labels = {one.name: one.label for one in results.benchmarks}
+    told = [(one.design, one.benchmark, dose_said(one)) for one in results.doses if one.kind == "accuracy"]
+    told += [(one.design, one.benchmark, curve_said(one)) for one in results.curves if one.kind == "accuracy"]
+    before = None
+    for design, benchmark, said in told:
+        table.add_row(Text(design if design != before else ""), Text(labels[benchmark]), Text(said))
+        before = design
     return table
 
 

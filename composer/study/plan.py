@@ -78,6 +78,7 @@ def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
         rows = described["rows"]
         arms[name] = {
             "label": declared.label or name,
+            "declared": name in config.study.arms,  # by the recipe, not by a design
             "mixture": described,
             "steps": None if rows is None else math.ceil(rows / trainer.batch_size) * trainer.epochs,
             "training_tokens": tokens,

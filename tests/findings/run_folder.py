@@ -52,6 +52,8 @@ def write_run(
     labels: dict[str, str] | None = None,
     seconds: float = 1.0,
     findings: dict[str, Any] | None = None,
+    designs: dict[str, Any] | None = None,
+    claims: dict[str, Any] | None = None,
 ) -> Path:
     """Writes `run`; `seconds` scales what is timed and nothing else."""
     pairs = COMPARISONS if comparisons is None else comparisons
@@ -63,6 +65,8 @@ def write_run(
         "label": "Ko-R1-3 데이터 구성 실험",
         "command": "composer run ko_r1_3/all study.seeds=4",
         "baseline": baseline,
+        "designs": designs or {},
+        "claims": claims or {},
         "comparisons": pairs,
         "findings": {**FINDINGS, **(findings or {})},
         "benchmarks": {name: _benchmark(name, label, smooth) for name, label in BENCHMARKS.items()},
@@ -145,7 +149,13 @@ def _arm(arm: str, label: str) -> dict[str, Any]:
         "digest": digest(rows),
         "categories": categories,
     }
-    return {"label": label, "mixture": mixture, "steps": total // 16 * 2, "training_tokens": total * 360}
+    return {
+        "label": label,
+        "declared": True,
+        "mixture": mixture,
+        "steps": total // 16 * 2,
+        "training_tokens": total * 360,
+    }
 
 
 def _record(trial: dict[str, Any], arm: dict[str, Any], scale: float) -> dict[str, Any]:
