@@ -48,8 +48,6 @@ class PoolConfig:
             yield f"pool.rows is {self.rows}: it must be a whole number of at least 1"
         if not 0 <= self.no_think_share <= 1:
             yield f"pool.no_think_share is {self.no_think_share}: it must be in [0, 1]; 0 is none"
-        if self.kind != "mini" and self.no_think_share:
-            yield f"pool.no_think_share is {self.no_think_share}: only pool=mini makes such rows; leave it at 0"
         if self.kind in {"folder", "files"} and not self.path:
             yield f"pool.path is not set: pool={self.name} reads it; set pool.path=… or the variable COMPOSER_DATA"
 
