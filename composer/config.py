@@ -35,6 +35,7 @@ class PoolConfig:
     label: str = ""
     rows: int = 0  # mini: how many rows to generate
     seed: int = 0  # mini: which rows
+    no_think_share: float = 0.0  # mini: rows of the category no_think, as a share of `rows`, on top of them
     path: str | None = None  # folder: a pool folder; files: a Parquet or JSONL file, or a folder of them
     tokenizer: str = "mini"  # what tokens are counted with: "mini", a folder, or a hub id
     sources: dict[str, str] = field(default_factory=dict)  # hub: category → dataset id
@@ -45,6 +46,8 @@ class PoolConfig:
         yield from one_of("pool.kind", self.kind, ("mini", "folder", "files", "hub"))
         if self.kind == "mini" and self.rows < 1:
             yield f"pool.rows is {self.rows}: it must be a whole number of at least 1"
+        if not 0 <= self.no_think_share <= 1:
+            yield f"pool.no_think_share is {self.no_think_share}: it must be in [0, 1]; 0 is none"
         if self.kind in {"folder", "files"} and not self.path:
             yield f"pool.path is not set: pool={self.name} reads it; set pool.path=… or the variable COMPOSER_DATA"
 

@@ -128,8 +128,9 @@ class ClaimConfig:
     dose `threshold` at or below the `dose`.
     """
 
-    says: str = MISSING  # what was said, with its figures
-    source: str = ""
+    says: str = MISSING  # what was said, in other words
+    figure: str = ""  # the figures that were given for it
+    source: str = ""  # where
     label: str = ""
     design: str | None = None  # the design that answers it
     arm: str | None = None  # the arm whose gain answers it, against `against` or the baseline

@@ -19,6 +19,8 @@ from composer.errors import RequestError
 if TYPE_CHECKING:
     from composer.pool import Pool
     from composer.recipe import Recipe
+    from composer.study.adaptive import Proposer
+    from composer.study.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -78,27 +80,29 @@ def plan_(request: Request, console: Console) -> int:
     """Says what a run would do, and writes `plan.json`."""
     from composer.artifacts import write_json
     from composer.study.adaptive import resumed
-    from composer.study.plan import check_out, make_plan
+    from composer.report.plan import show_plan
+    from composer.study.plan import check_out
 
     recipe = _load(request, console)
     if recipe is None:
         return 0
     check_out(recipe.out, recipe.plain)
     recipe = resumed(recipe)
-    plan = make_plan(recipe, _pool_if_here(recipe)).facts
+    plan = _planned(recipe, _pool_if_here(recipe)).facts
     write_json(recipe.out / "plan.json", plan)
     if request.json:
         _print_json(plan)
         return 0
-    _print_plan(plan, console)
+    show_plan(plan, console)
     console.print(f"written to [bold]{escape(str(recipe.out / 'plan.json'))}[/]", highlight=False)
     return 0
 
 
 def run_(request: Request, console: Console) -> int:
     """Runs the recipe's study, or goes on with it, and reports."""
-    from composer.study.adaptive import bisect, resumed
-    from composer.study.plan import check_needs, check_out, make_plan
+    from composer.report.plan import show_plan
+    from composer.study.adaptive import resumed
+    from composer.study.plan import check_needs, check_out
     from composer.study.run import run_study
 
     recipe = _load(request, console)
@@ -108,10 +112,10 @@ def run_(request: Request, console: Console) -> int:
     check_out(recipe.out, recipe.plain)
     pool = _open_pool(recipe)
     recipe = resumed(recipe)
-    plan = make_plan(recipe, pool)
+    plan = _planned(recipe, pool)
     talking = console if not request.json else Console(stderr=True)
-    _print_plan(plan.facts, talking)
-    outcome = run_study(recipe, pool, plan, talking, propose=bisect)
+    show_plan(plan.facts, talking)
+    outcome = run_study(recipe, pool, plan, talking, propose=_proposer())
     _report(recipe.out, request.json, console)
     return 1 if outcome.failed else 0
 
@@ -208,43 +212,24 @@ def _mixture_table(manifest: dict[str, Any]) -> Table:
     return table
 
 
-def _print_plan(plan: dict[str, Any], console: Console) -> None:
-    expected = plan["expected"]
-    table = Table(
-        title=f"{plan['label']}",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    table.add_column("arm")
-    for category in plan["categories"]:
-        table.add_column(category, justify="right")
-    for name in ("rows", "steps", "training tokens"):
-        table.add_column(name, justify="right")
-    for name, arm in plan["arms"].items():
-        counts = arm["mixture"]["categories"]
-        rows = [f"{counts[c]['rows']:,}" if c in counts and counts[c]["rows"] else "–" for c in plan["categories"]]
-        table.add_row(name, *rows, f"{arm['mixture']['rows']:,}", f"{arm['steps']:,}", f"{arm['training_tokens']:,}")
-    console.print(table)
-    time = "unknown (set model.tokens_per_second)"
-    if expected["wall_seconds"] is not None:
-        time = f"about {_duration(expected['wall_seconds'])}"
-    arms = len(plan["arms"])
-    console.print(
-        f"{arms} arm{'s' * (arms != 1)} × {len(plan['trials']) // arms} seeds = {expected['trials']} trials, "
-        f"{expected['tokens']:,} training tokens, expected time {time}",
-        highlight=False,
-    )
-    if plan["needs"]:
-        console.print(f"[yellow]needs {' and '.join(plan['needs'])}[/]", highlight=False)
+def _planned(recipe: Recipe, pool: Pool | None) -> Plan:
+    """The plan, with what the study can see."""
+    from dataclasses import replace
+
+    from composer.findings.power import known_noise, plan_power
+    from composer.study.plan import make_plan
+
+    plan = make_plan(recipe, pool)
+    pilot = recipe.config.findings.pilot
+    noise = known_noise(recipe.plain["benchmarks"], Path(pilot).expanduser() if pilot else None)
+    return replace(plan, facts={**plan.facts, "power": plan_power(plan.facts, noise)})
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def _proposer() -> Proposer:
+    """What says which dose an adaptive design tries next; the study calls it without knowing who it is."""
+    from composer.study.adaptive import bisect
+
+    return bisect
 
 
 def _report(run: Path, as_json: bool, console: Console) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.errors import FindingsError
 from composer.findings.results import Results
-from composer.findings.statistics import Items
+from composer.findings.statistics import Items, half_width
 
 STUDIES = 20_000
 MOST_SEEDS = 100
@@ -64,27 +66,23 @@ class Test:
 def smallest_gain(noise: Noise, test: Test) -> float | None:
     """The smallest gain that is found, on its right side of 0, in `test.power` of studies.
 
-    A study finds every gain above `t × error − chance`, where chance is how far its mean lies off; so the answer is a
+    A study finds every gain above `half_width − chance`, where chance is how far its mean lies off; so the answer is a
     quantile of that over the drawn studies. None with one seed, which gives no interval, or with one item that is to
     speak of others.
     """
     if test.seeds < 2 or (test.items == "random" and noise.items < 2):
         return None
-    from scipy.special import stdtrit
-
     normal, of_seeds, of_items, of_rest = _draws(test.seeds, noise.items)
     seeds, items = test.seeds, noise.items
-    seed = (items * noise.seed_sd**2 + noise.residual_sd**2) * of_seeds
-    if test.items == "fixed":
-        variance = noise.seed_sd**2 / seeds + noise.residual_sd**2 / (seeds * items)
-        error, df = np.sqrt(seed / (seeds * items)), np.full(len(seed), seeds - 1.0)
-    else:
-        item = (seeds * noise.item_sd**2 + noise.residual_sd**2) * of_items
-        rest = noise.residual_sd**2 * of_rest
-        variance = noise.seed_sd**2 / seeds + noise.item_sd**2 / items + noise.residual_sd**2 / (seeds * items)
-        error, df = _crossed(seed, item, rest, seeds, items)
-    limit = stdtrit(df, 1 - (1 - test.level) / (2 * test.family))
-    return float(np.quantile(limit * error - variance**0.5 * normal, test.power))
+    residual = noise.residual_sd**2
+    variance = noise.seed_sd**2 / seeds + residual / (seeds * items)
+    parts = [(variance * of_seeds, seeds - 1.0)]
+    if test.items == "random":
+        item = (seeds * noise.item_sd**2 + residual) * of_items - residual * of_rest
+        parts.append((np.maximum(0.0, item) / (seeds * items), items - 1.0))
+        variance += noise.item_sd**2 / items
+    limit = half_width(parts, (1 - test.level) / (2 * test.family))
+    return float(np.quantile(limit - variance**0.5 * normal, test.power))
 
 
 def seeds_needed(noise: Noise, gain: float, test: Test) -> int | None:
@@ -138,6 +136,26 @@ def declared_noise(benchmarks: Mapping[str, Any]) -> dict[str, Noise]:
     return found
 
 
+def known_noise(benchmarks: Mapping[str, Any], pilot: Path | None) -> dict[str, Noise]:
+    """The noise of each benchmark: as `pilot`, a finished run's folder, shows it, else as the config declares it.
+
+    Raises:
+        RequestError: The pilot's results cannot be read.
+        FindingsError: The pilot has no gain with an interval on any of these benchmarks.
+    """
+    declared = declared_noise(benchmarks)
+    if pilot is None:
+        return declared
+    measured = measured_noise(Results.read(pilot), f"measured in {pilot.name}")
+    of_ours = {name: noise for name, noise in measured.items() if name in benchmarks["of"]}
+    if not of_ours:
+        raise FindingsError(
+            f"findings.pilot is {pilot}: it has no gain with an interval on {', '.join(benchmarks['of'])}; "
+            "name a run with 2 seeds or more on these benchmarks"
+        )
+    return {**declared, **of_ours}
+
+
 def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str, Any]:
     """What `plan.json` holds under `power`.
 
@@ -189,18 +207,7 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     }
 
 
-def _crossed(
-    seed: NDArray[np.float64], item: NDArray[np.float64], rest: NDArray[np.float64], seeds: int, items: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Standard errors and degrees of freedom as `paired_gain` takes them on random items, of (n_studies,) squares."""
-    kept = np.maximum(np.maximum(seed + item - rest, seed), item)
-    spread = seed**2 / (seeds - 1) + item**2 / (items - 1) + rest**2 / ((seeds - 1) * (items - 1))
-    with np.errstate(invalid="ignore"):
-        df = np.where(spread > 0, kept**2 / spread, 1.0)
-    return np.sqrt(kept / (seeds * items)), np.maximum(1.0, df)
-
-
-@cache
+@lru_cache(maxsize=256)
 def _draws(seeds: int, items: int) -> tuple[NDArray[np.float64], ...]:
     """(n_studies,) standard normals, and mean squares of seeds, items and residuals with expectation 1."""
     rng = np.random.default_rng([seeds, items])

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from composer.mini import arithmetic, daily, facts, mcqa
+from composer.mini.modes import SWITCH
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -31,23 +32,17 @@ def haerae(**_: Any) -> dict[str, Dataset]:
 
 def mclm_ko(**_: Any) -> dict[str, Dataset]:
     """Held-out word problems, standing for MCLM-ko."""
-    rng = random.Random("mini benchmark arithmetic")
-    problems: list[arithmetic.Problem] = []
-    while len(problems) < ARITHMETIC_ITEMS:
-        problem = arithmetic.draw_problem(rng)
-        if problem.held_out:
-            problems.append(problem)
-    return _split(
-        [
-            {
-                "question": p.question,
-                "answer": str(p.answer),
-                "response": arithmetic.openthought(p)[1],
-                "kind": p.stratum,
-            }
-            for p in problems
-        ]
-    )
+    return _split(_word_problems())
+
+
+def kmmlu_redux_no_think(**_: Any) -> dict[str, Dataset]:
+    """The items of `kmmlu_redux`, asked to be answered without thinking."""
+    return _split([_switched(one) for one in _questions(("currency", "language"))])
+
+
+def mclm_ko_no_think(**_: Any) -> dict[str, Dataset]:
+    """The items of `mclm_ko`, asked to be answered without thinking."""
+    return _split([_switched(one) for one in _word_problems()])
 
 
 def daily_talk(**_: Any) -> dict[str, Dataset]:
@@ -61,6 +56,29 @@ def daily_talk(**_: Any) -> dict[str, Dataset]:
     return _split(
         [{"question": c.remark, "answer": c.topic, "key": c.key, "response": c.reply, "kind": c.kind} for c in chats]
     )
+
+
+def _word_problems() -> list[dict[str, str]]:
+    rng = random.Random("mini benchmark arithmetic")
+    problems: list[arithmetic.Problem] = []
+    while len(problems) < ARITHMETIC_ITEMS:
+        problem = arithmetic.draw_problem(rng)
+        if problem.held_out:
+            problems.append(problem)
+    return [
+        {
+            "question": p.question,
+            "answer": str(p.answer),
+            "response": arithmetic.openthought(p)[1],
+            "kind": p.stratum,
+        }
+        for p in problems
+    ]
+
+
+def _switched(item: dict[str, str]) -> dict[str, str]:
+    """The item with the switch after its question; the response is what a row says that does not think."""
+    return {**item, "question": item["question"] + SWITCH, "response": item["response"].rsplit("</think>", 1)[-1]}
 
 
 def _questions(relations: Sequence[facts.Relation]) -> list[dict[str, str]]:

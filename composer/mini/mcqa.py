@@ -37,7 +37,12 @@ class Question:
     def response(self) -> str:
         """The reference response: the fact, the option that holds it, the letter."""
         value = self.fact.value
-        return f"<think>{statement(self.fact)} {topic(value)} {self.answer}.</think>정답은 {self.answer}입니다."
+        return f"<think>{statement(self.fact)} {topic(value)} {self.answer}.</think>{self.final}"
+
+    @property
+    def final(self) -> str:
+        """The sentence that states the answer."""
+        return f"정답은 {self.answer}입니다."
 
 
 def statement(fact: Fact) -> str:

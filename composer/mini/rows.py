@@ -6,15 +6,21 @@ import random
 from collections.abc import Iterator
 
 from composer.mini import arithmetic, daily, facts, mcqa
+from composer.mini.modes import SWITCH
 
 # The pool's shares by category: enough of each, at the default size, for the largest of the post's runs.
 SHARES = {"openthought": 0.33, "ko_r1_stem": 0.30, "daily": 0.33, "mcqa": 0.04}
+# A category beside these, for pools that ask for it: a question that ends in the switch is answered without thinking.
+NO_THINK = "no_think"
 
 Drawn = tuple[str, str, str, str]  # stratum, prompt, response, mode
 
 
 def draw(category: str, seed: int) -> Iterator[Drawn]:
-    """An endless stream of one category's rows; the same seed gives the same stream, of which any start is a pool."""
+    """An endless stream of one category's rows; the same seed gives the same stream, of which any start is a pool.
+
+    The strata of `no_think` are the categories whose questions it asks.
+    """
     rng = random.Random(f"mini {category} {seed}")
     return _STREAMS[category](rng)
 
@@ -53,4 +59,21 @@ def _mcqa(rng: random.Random) -> Iterator[Drawn]:
         yield relation, question.prompt, question.response, "think"
 
 
-_STREAMS = {"openthought": _openthought, "ko_r1_stem": _ko_r1_stem, "daily": _daily, "mcqa": _mcqa}
+def _no_think(rng: random.Random) -> Iterator[Drawn]:
+    problems, known = _problems(rng), [fact for relation in facts.RELATIONS for fact in facts.facts_of(relation, "train")]
+    while True:
+        if rng.random() < 0.5:
+            problem = next(problems)
+            yield "openthought", problem.question + SWITCH, arithmetic.final(problem), "no_think"
+        else:
+            question = mcqa.draw_question(rng.choice(known), rng)
+            yield "mcqa", question.prompt + SWITCH, question.final, "no_think"
+
+
+_STREAMS = {
+    "openthought": _openthought,
+    "ko_r1_stem": _ko_r1_stem,
+    "daily": _daily,
+    "mcqa": _mcqa,
+    NO_THINK: _no_think,
+}

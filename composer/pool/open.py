@@ -48,7 +48,8 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
 
 def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
     base = file_digest(base_model() / "tokenizer.json")
-    key = digest(["mini", LAYOUT, config.rows, config.seed, base])[:16]
+    told = ["mini", LAYOUT, config.rows, config.seed, base, *([config.no_think_share] if config.no_think_share else [])]
+    key = digest(told)[:16]
     path = cache_folder() / "pools" / f"{config.name}-{config.rows}-{key}"
     if not (path / "pool.json").exists():
         _build(path, config, _mini(config), progress)
@@ -56,8 +57,8 @@ def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
 
 
 def _mini(config: PoolConfig) -> Iterator[Row]:
-    """Distinct rows of each category, by the mini pool's shares."""
-    for category, share in mini_rows.SHARES.items():
+    """Distinct rows of each category, by the mini pool's shares; those without thinking come on top of `rows`."""
+    for category, share in {**mini_rows.SHARES, mini_rows.NO_THINK: config.no_think_share}.items():
         wanted, seen = round(config.rows * share), set[str]()
         stream = mini_rows.draw(category, config.seed)
         # A category may hold fewer distinct rows than asked: then the pool has all that turn up in many draws.

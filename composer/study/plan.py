@@ -272,4 +272,4 @@ def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]
             for found in _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
         ]
     # A key that an older composer did not have, and that says nothing, makes no other study.
-    return [] if old == new or (old is None and new in ({}, [], "")) else [(key, old, new)]
+    return [] if old == new or (old is None and not new) else [(key, old, new)]

@@ -27,6 +27,20 @@ def number(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     return {"accuracy": float(_NUMBER.findall(spoken(results[0]))[-1:] == [doc["answer"]])}
 
 
+def letter_at_once(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+    """As `letter`, of an answer that was asked to come without thinking: one that thinks is wrong."""
+    return _at_once(letter(doc, results), results)
+
+
+def number_at_once(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+    """As `number`, of an answer that was asked to come without thinking: one that thinks is wrong."""
+    return _at_once(number(doc, results), results)
+
+
+def _at_once(graded: dict[str, float], results: list[str]) -> dict[str, float]:
+    return {"accuracy": graded["accuracy"] * ("<think>" not in results[0])}
+
+
 def fitting(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     """Accuracy of small talk: a reply without thinking that names the topic and suits its kind of talk."""
     reply = results[0]

@@ -1,0 +1,131 @@
+"""A plan as tables in the terminal: what will be trained, what each design costs, what the study can see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+UNKNOWN = "?"
+NOTHING = "–"
+
+
+def show_plan(plan: Mapping[str, Any], console: Console) -> None:
+    """Prints `plan.json`."""
+    console.print(_arms(plan))
+    console.print(_summary(plan), highlight=False)
+    if plan["designs"]:
+        console.print("", _designs(plan))
+    if plan.get("power") and plan["power"]["benchmarks"]:
+        console.print("", _power(plan))
+        for line in _power_notes(plan):
+            console.print(line, highlight=False)
+    for unknown in plan["unknown"]:
+        console.print(f"[yellow]unknown:[/] {escape(unknown)}", highlight=False)
+    if plan["needs"]:
+        console.print(f"[yellow]needs {' and '.join(plan['needs'])}[/]", highlight=False)
+
+
+def _arms(plan: Mapping[str, Any]) -> Table:
+    table = _table(plan["label"], "arm", *plan["categories"], "rows", "steps", "training tokens")
+    for name, arm in plan["arms"].items():
+        counts = arm["mixture"]["categories"]
+        rows = [_count(counts[c]["rows"]) if c in counts and counts[c]["rows"] else NOTHING for c in plan["categories"]]
+        table.add_row(name, *rows, _count(arm["mixture"]["rows"]), _count(arm["steps"]), _count(arm["training_tokens"]))
+    return table
+
+
+def _summary(plan: Mapping[str, Any]) -> str:
+    expected, arms = plan["expected"], len(plan["arms"])
+    time = "of unknown duration"
+    if expected["wall_seconds"] is not None:
+        time = f"expected time about {_duration(expected['wall_seconds'])}"
+    tokens = "" if expected["tokens"] is None else f"{expected['tokens']:,} training tokens, "
+    further = f" and at most {expected['further_trials']} more" if expected["further_trials"] else ""
+    seeds = plan["seeds"]
+    return (
+        f"{arms} arm{'s' * (arms != 1)} × {seeds} seed{'s' * (seeds != 1)} = "
+        f"{expected['trials']} trials{further}, {tokens}{time}"
+    )
+
+
+def _designs(plan: Mapping[str, Any]) -> Table:
+    """The designs; arms that several share are counted in each."""
+    table = _table("Designs", "design", "kind", "arms", "trials", "training tokens", "one worker's time")
+    table.columns[1].justify = "left"
+    for name, design in plan["designs"].items():
+        arms = len({point["arm"] for point in design["points"]})
+        further = design["further_trials"]
+        trials = _count(design["trials"]) + (f" to {design['trials'] + further:,}" if further else "")
+        seconds = UNKNOWN if design["seconds"] is None else _duration(design["seconds"])
+        table.add_row(name, design["kind"], _count(arms), trials, _count(design["tokens"]), seconds)
+    return table
+
+
+def _power(plan: Mapping[str, Any]) -> Table:
+    """Gains in points of accuracy; an effect of a factorial has rows of its own."""
+    power = plan["power"]
+    detect = power["detect"]
+    columns = ["what", "benchmark", "items", f"smallest gain at {power['power']:.0%}"]
+    if detect is not None:
+        columns.append(f"seeds to see {100 * detect:g} points")
+    table = _table("What the study can see", *columns)
+    table.columns[1].justify = "left"
+    parts = [("gain of an arm", power["family"], power["benchmarks"])]
+    parts += [
+        (f"effect in {name}", design["family"], design["benchmarks"])
+        for name, design in power["designs"].items()
+        if plan["designs"][name]["effects"]
+    ]
+    for what, family, benchmarks in parts:
+        for name, seen in benchmarks.items() if family else ():
+            row = [what, name, _count(power["benchmarks"][name]["items"]), _points(seen["smallest_gain"])]
+            if detect is not None:
+                needed = seen["seeds_needed"]
+                row.append("over 100" if needed is None else _count(needed))
+            table.add_row(*row)
+            what = ""
+    return table
+
+
+def _power_notes(plan: Mapping[str, Any]) -> Iterator[str]:
+    power = plan["power"]
+    sources = ", ".join(dict.fromkeys(one["source"] for one in power["benchmarks"].values()))
+    yield (
+        f"[dim]points of accuracy, {plan['seeds']} seeds, corrected over {power['family']} gains; "
+        f"noise: {escape(sources)}[/]"
+    )
+    if power["unknown"]:
+        yield (
+            f"[dim]unknown for {', '.join(power['unknown'])}: declare benchmarks.noise, or set findings.pilot=RUN[/]"
+        )
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold"
+    )
+    table.add_column(first)
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _count(number: float | None) -> str:
+    return UNKNOWN if number is None else f"{number:,.0f}"
+
+
+def _points(gain: float | None) -> str:
+    """A gain in points; one beyond what accuracy can change is told as such."""
+    if gain is None:
+        return "none: one seed"
+    return f"{100 * gain:.1f}" if gain < 1 else "over 100"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"
