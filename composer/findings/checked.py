@@ -1,4 +1,4 @@
-"""One run's item values, checked before anything is computed from them."""
+"""One run's item values, checked before anything is computed from them; and when scores count as equal."""
 
 from __future__ import annotations
 
@@ -25,11 +25,16 @@ def item_values(where: str, values: ArrayLike, n_items: int | None = None) -> ND
     bad = np.flatnonzero(~np.isfinite(checked))
     if bad.size:
         raise FindingsError(
-            f"{where}: item {bad[0]} has the value {checked[bad[0]]}, which is not a finite number: mend the metric and "
-            "run the trial again"
+            f"{where}: item {bad[0]} has the value {checked[bad[0]]}, which is not a finite number: mend the metric "
+            "and run the trial again"
         )
     if n_items is not None and checked.size != n_items:
         raise FindingsError(
             f"{where}: {checked.size} items where the first run has {n_items}: evaluate all runs on the same items"
         )
     return checked
+
+
+def rounding(score: NDArray[np.float64]) -> float:
+    """How far scores that are equal can differ by the rounding of their means."""
+    return float(16 * np.finfo(np.float64).eps * np.abs(score).max())

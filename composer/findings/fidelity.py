@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.errors import FindingsError
-from composer.findings.checked import item_values
+from composer.findings.checked import item_values, rounding
 from composer.findings.statistics import CORRECTIONS, LEVEL, NO_VARIANCE, ONE_ITEM, ONE_SEED, Correction, Items
 from composer.findings.trend import EXACT_SIZES, orders
 
@@ -126,8 +126,8 @@ def _agreement(name: str, small: Mapping[str, float], large: Mapping[str, float]
     for arm in arms:
         if not (np.isfinite(small[arm]) and np.isfinite(large[arm])):
             raise FindingsError(
-                f"rank agreement on {name}: arm {arm} has the scores {small[arm]} and {large[arm]}, of which one is not "
-                "a finite number: leave the arm out or score it again"
+                f"rank agreement on {name}: arm {arm} has the scores {small[arm]} and {large[arm]}, of which one is "
+                "not a finite number: leave the arm out or score it again"
             )
     n = len(arms)
     if n < FEWEST_ARMS:
@@ -175,14 +175,14 @@ def signal_to_noise(name: str, values: Arms, items: Items = "fixed", level: floa
     if not seeds:
         return untold(NO_COMMON_SEED)
     score = table.mean(axis=2)
-    if np.ptp(score) <= _rounding(score):
+    if np.ptp(score) <= rounding(score):
         return untold(ALL_EQUAL)
     if items == "random" and table.shape[2] == 1:
         return untold(ONE_ITEM)
     if len(seeds) == 1 and items == "fixed":
         return untold(ONE_SEED)
     noise, df = _noise(table, items)
-    if noise <= _rounding(score) ** 2:
+    if noise <= rounding(score) ** 2:
         return untold(ONE_SEED if len(seeds) == 1 else NO_VARIANCE)
     signal = _signal(score, noise, df, seeds, level)
     return untold(ONE_SEED) if len(seeds) == 1 and signal.verdict == "comparable" else signal
@@ -212,7 +212,7 @@ def _noise(table: NDArray[np.float64], items: Items) -> tuple[float, float]:
     freedom = (arms - 1) * np.array([seeds - 1, n_items - 1, (seeds - 1) * (n_items - 1)])
     # Each is the variance of an arm's mean that its mean square stands for.
     squares = np.array([(of_seed**2).sum() / seeds, (of_item**2).sum() / n_items, (left**2).sum() / (seeds * n_items)])
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         seed, item, residual = np.where(freedom > 0, squares / freedom, 0.0)
     if items == "fixed":
         return float(seed), float(freedom[0])
@@ -251,8 +251,3 @@ def _signal(score: NDArray[np.float64], noise: float, df: float, seeds: tuple[in
         verdict="comparable" if reason is None else "too noisy",
         reason=reason,
     )
-
-
-def _rounding(score: NDArray[np.float64]) -> float:
-    """How far scores that are equal can differ by the rounding of their means."""
-    return float(16 * np.finfo(np.float64).eps * np.abs(score).max())
