@@ -3,10 +3,10 @@
 Run it as `python benchmarks/calibration_scaling.py`, or `… STUDIES SEED PROCESSES`.
 
 A study has six sizes, from 1,000 rows by doubling. Its law has an exponent of 0.2 to 1, an asymptote of 0.6 to 0.75 and
-a drop to the smallest size of 0.2 to 0.3, all uniform. Around it, a seed moves all its sizes by 0.01 and a run
-by another 0.01 (standard deviations), items differ by up to ±0.15 in how often they are answered, and by ±0.05 more
-from size to size; each run then answers each item right or wrong. On fixed items these differences sum to 0, so that the
-law holds on these items; on random items they are a draw, in which the law holds only on average.
+a drop to the smallest size of 0.2 to 0.3, all uniform. Around it, a seed moves all its sizes by 0.01 and a run by
+another 0.01 (standard deviations), items differ by up to ±0.15 in how often they are answered, and by ±0.05 more
+from size to size; each run then answers each item right or wrong. On fixed items these differences sum to 0, so that
+the law holds on these items; on random items they are a draw, in which the law holds only on average.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import NamedTuple
 
-for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_threads, "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class Truth(NamedTuple):
 
     def __call__(self, size: float) -> float:
         """The expected score."""
-        return self.asymptote - self.drop * (size / SIZES[0]) ** -self.exponent
+        return self.asymptote - self.drop * float((size / SIZES[0]) ** -self.exponent)
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,8 @@ def _holds(interval: Interval, truth: float) -> bool:
 
 
 def _share(of: Iterable[bool | None]) -> float:
-    return float(np.mean([bool(one) for one in of] or [np.nan]))
+    counted = [bool(one) for one in of]
+    return sum(counted) / len(counted) if counted else float("nan")
 
 
 def _median(ends: Iterable[tuple[float | None, float | None]]) -> float:

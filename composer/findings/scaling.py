@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.errors import FindingsError
+from composer.findings.checked import item_values, rounding
 from composer.findings.power_law import Array, Interval, PowerLaw, Runs, additive_residual, fit, noise
 from composer.findings.statistics import CORRECTIONS, LEVEL, NO_VARIANCE, ONE_ITEM, ONE_SEED, Correction, Items
 from composer.findings.trend import Trend, page_test
@@ -206,7 +207,7 @@ def _no_test(runs: Runs, table: Sequence[Array], items: Items) -> str | None:
         return ONE_SEED
     if items == "random" and table[0].size == 1:
         return ONE_ITEM
-    return ALL_EQUAL if np.ptp(runs.score) <= _rounding(runs.score) else None
+    return ALL_EQUAL if np.ptp(runs.score) <= rounding(runs.score) else None
 
 
 def _no_law(runs: Runs) -> str | None:
@@ -214,7 +215,7 @@ def _no_law(runs: Runs) -> str | None:
     residual, df = additive_residual(runs)
     if df < 1:
         return UNCROSSED
-    return NO_VARIANCE if np.abs(residual).max() <= _rounding(runs.score) else None
+    return NO_VARIANCE if np.abs(residual).max() <= rounding(runs.score) else None
 
 
 def _curve(
@@ -272,23 +273,8 @@ def _runs(name: str, values: Values) -> tuple[Runs, list[Array], list[int]]:
                 f"scaling curve {name}: size {size} is not a number above 0: name sizes in rows or tokens"
             )
         for seed in sorted(values[size]):
-            of_run = np.asarray(values[size][seed], dtype=np.float64)
             where = f"scaling curve {name}, size {size:g}, seed {seed}"
-            if of_run.ndim != 1 or not of_run.size:
-                raise FindingsError(
-                    f"{where}: item values of shape {of_run.shape}: give one value an item, at least one"
-                )
-            if not np.isfinite(of_run).all():
-                bad = int(np.flatnonzero(~np.isfinite(of_run))[0])
-                raise FindingsError(
-                    f"{where}: item {bad} has value {of_run[bad]}, which is not a finite number: mend the metric and "
-                    "run the trial again"
-                )
-            if table and of_run.size != table[0].size:
-                raise FindingsError(
-                    f"{where}: {of_run.size} items where the first run has {table[0].size}: evaluate all runs on the "
-                    "same items"
-                )
+            of_run = item_values(where, values[size][seed], table[0].size if table else None)
             table.append(of_run)
             sizes.append(float(size))
             seeds.append(seed)
@@ -307,11 +293,6 @@ def _points(runs: Runs, seeds: Sequence[int]) -> tuple[Point, ...]:
         names = tuple(seeds[place] for place in runs.seed[here])
         found.append(Point(float(size), names, tuple(values.tolist()), float(values.mean())))
     return tuple(found)
-
-
-def _rounding(score: Array) -> float:
-    """How far scores that are equal can differ by the rounding of their means."""
-    return float(16 * np.finfo(np.float64).eps * np.abs(score).max())
 
 
 def _prediction(law: PowerLaw, size: float, level: float) -> Prediction:

@@ -55,7 +55,7 @@ def page_test(blocks: Sequence[NDArray[np.float64]]) -> Trend:
         return Trend(p, int(np.sign(statistic)), smallest)
     chances, lowest = np.ones(1), 0
     for weight, rank in zip(weights, ranks, strict=True):
-        found = rank[_orders(len(rank))] @ weight
+        found = rank[orders(len(rank))] @ weight
         counts = np.bincount(found - found.min())
         chances = np.convolve(chances, counts / counts.sum())
         lowest += int(found.min())
@@ -65,6 +65,6 @@ def page_test(blocks: Sequence[NDArray[np.float64]]) -> Trend:
 
 
 @cache
-def _orders(sizes: int) -> NDArray[np.int64]:
+def orders(sizes: int) -> NDArray[np.int64]:
     """(sizes!, sizes) every order of the sizes."""
     return np.array(list(permutations(range(sizes))), dtype=np.int64)
