@@ -21,7 +21,7 @@ Name = Literal["flat", "linear", "emax", "hill"]
 NAMES: tuple[Name, ...] = ("flat", "linear", "emax", "hill")
 SHAPES: dict[Name, int] = {"flat": 0, "linear": 1, "emax": 2, "hill": 3}  # parameters beside levels and noise
 
-STEEPNESS = 2.0 ** np.arange(-1.5, 4.01, 0.25)  # Hill exponents; 1 is Emax, the last nearly a step
+STEEPNESS = 2.0 ** (np.arange(-12, 33) / 8)  # Hill exponents; 1 is Emax, the last nearly a step
 THRESHOLDS = 200  # on a log scale, from a quarter of the lowest step to the full dose
 
 
@@ -33,13 +33,18 @@ class Grid:
         thresholds: (n_thresholds,) ascending doses at which a curve restores the fraction.
         x: (n_curves, n_doses) shapes at the doses; curves go by threshold, then by steepness.
         place: (n_curves,) each curve's place in `thresholds`.
-        steepness: (n_curves,) its exponent.
+        power: (n_curves,) the place of its exponent in `STEEPNESS`.
     """
 
     thresholds: Array
     x: Array
     place: NDArray[np.int64]
-    steepness: Array
+    power: NDArray[np.int64]
+
+    @property
+    def steepness(self) -> Array:
+        """(n_curves,) each curve's exponent."""
+        return STEEPNESS[self.power]
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def grid(doses: tuple[float, ...], fraction: float, size: int = THRESHOLDS) -> G
     place, power = (one.ravel() for one in np.indices((len(thresholds), len(STEEPNESS))))
     x = hill(np.array(doses), thresholds[place], STEEPNESS[power], fraction, low, full)
     kept = np.isfinite(x).all(axis=1)
-    return Grid(thresholds, x[kept], place[kept], STEEPNESS[power[kept]])
+    return Grid(thresholds, x[kept], place[kept], power[kept])
 
 
 def slopes(x: Array, of: Sums) -> tuple[Array, Array, Array]:

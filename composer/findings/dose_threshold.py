@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from composer.findings.dose_models import Array, Grid, hill, slopes
+from composer.findings.dose_models import STEEPNESS, Array, Grid, hill, slopes
 from composer.findings.dose_runs import Ladder, Sums
 
 PROFILE = "profile likelihood of Hill curves, F with 1 and the replicates' degrees of freedom"
@@ -24,12 +24,14 @@ class Profile:
     """Which curves the runs leave possible.
 
     Attributes:
-        room: (n_curves,) how far each curve is within reach, in squared noise; negative if out of it.
-        slope: (n_curves,) its gain, at least 0 in the direction of the effect.
+        threshold: (n_thresholds,) how far each threshold is within reach, in squared noise; negative if out of it.
+        room: (n_curves,) the same of each curve on the grid.
+        slope: (n_curves,) its gain, none if it would have the wrong sign.
         norms: (n_curves,) squared norm of its shape.
         taken: Sum of squares that the best of them takes off.
     """
 
+    threshold: Array
     room: Array
     slope: Array
     norms: Array
@@ -37,14 +39,21 @@ class Profile:
 
 
 def profile(of: Sums, curves: Grid, variance: float, df: float, level: float, sign: float = 1.0) -> Profile:
-    """The profile over curves whose gain has the sign of the effect, or none (Bates and Watts 1988, chapter 6)."""
+    """The profile over curves whose gain has the sign of the effect, or is none (Bates and Watts 1988, chapter 6)."""
     from scipy.special import stdtrit
 
     slope, norms, taken = slopes(curves.x, of)
     right = slope * sign > 0
     taken = np.where(right, taken, 0.0)
+    of_threshold = _over_steepness(curves, taken)
     reach = float(stdtrit(df, (1 + level) / 2)) ** 2 * variance
-    return Profile(reach - (taken.max() - taken), np.where(right, slope, 0.0), norms, float(taken.max()))
+    return Profile(
+        threshold=reach - (of_threshold.max() - of_threshold),
+        room=reach - (taken.max() - taken),
+        slope=np.where(right, slope, 0.0),
+        norms=norms,
+        taken=float(of_threshold.max()),
+    )
 
 
 def bounds(found: Profile, curves: Grid, doses: Array) -> tuple[float | None, float | None]:
@@ -53,7 +62,7 @@ def bounds(found: Profile, curves: Grid, doses: Array) -> tuple[float | None, fl
     Below the second dose, and above the last but one, a steep curve puts its threshold anywhere without changing what
     it says of the doses tried. An end that falls there is not bounded by them, and None.
     """
-    kept = np.unique(curves.place[found.room >= 0])
+    kept = np.flatnonzero(found.threshold >= 0)
     # An end lies between two points of the grid: the outer one is told.
     low = curves.thresholds[max(0, kept[0] - 1)]
     high = curves.thresholds[min(len(curves.thresholds) - 1, kept[-1] + 1)]
@@ -68,3 +77,18 @@ def band(found: Profile, curves: Grid, ladder: Ladder, fraction: float, dose: Ar
     half = np.sqrt(found.room[kept] / found.norms[kept])
     lower, upper = (x * (found.slope[kept] + side * half)[:, None] for side in (-1, 1))
     return lower.min(axis=0), upper.max(axis=0)
+
+
+def _over_steepness(curves: Grid, taken: Array) -> Array:
+    """(n_thresholds,) the most that a curve through each threshold takes off.
+
+    Between points of the grid it is read off a parabola: where runs are many, the best steepness lies between two.
+    """
+    table = np.full((len(curves.thresholds), len(STEEPNESS)), -np.inf)
+    table[curves.place, curves.power] = taken
+    row, best = np.arange(len(table)), table.argmax(axis=1)
+    inner = np.clip(best, 1, len(STEEPNESS) - 2)
+    left, middle, right = table[row, inner - 1], table[row, inner], table[row, inner + 1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rise = (right - left) ** 2 / (8 * (2 * middle - left - right))
+    return table[row, best] + np.where((inner == best) & np.isfinite(rise), rise, 0.0)
