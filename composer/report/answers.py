@@ -81,8 +81,9 @@ def hold_out_said(finding: ScalingFinding) -> str | None:
         return f"no hold-out check: {check.reason}" if check.reason else None
     low = "open" if check.predicted.low is None else plain(check.predicted.low, finding.kind)
     high = "open" if check.predicted.high is None else plain(check.predicted.high, finding.kind)
+    foretold = plain(check.predicted.value, finding.kind)
     return (
-        f"{short_count(check.size)} rows, predicted from the smaller sizes {plain(check.predicted.value, finding.kind)} "
+        f"{short_count(check.size)} rows, predicted from the smaller sizes {foretold} "
         f"[{low}, {high}], measured {plain(check.measured, finding.kind)}: {'inside' if check.inside else 'outside'}"
     )
 
