@@ -82,8 +82,8 @@ def read_swarms(path: Path, shares: str, scores: str, group: str | None = None) 
     total = share.sum(axis=1)
     for bad in np.flatnonzero((np.abs(total - 1) > OFF) | (share < 0).any(axis=1)):
         raise FindingsError(
-            f"{path}, run {bad + 1}: shares from {share[bad].min():g} that sum to {total[bad]:g}: shares are at least 0 "
-            f"and sum to 1, within {OFF}; mend the file or the prefix {shares}"
+            f"{path}, run {bad + 1}: shares from {share[bad].min():g} that sum to {total[bad]:g}: shares are at least "
+            f"0 and sum to 1, within {OFF}; mend the file or the prefix {shares}"
         )
     share = share / total[:, None]
     categories, benchmarks = (

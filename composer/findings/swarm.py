@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,9 @@ Array = NDArray[np.float64]
 Move = Literal["raises", "lowers", "cannot tell"]
 Verdict = Literal["higher", "lower", "cannot tell"]
 
-Word = TypeVar("Word", Literal["raises", "lowers"], Literal["higher", "lower"])
-
+# By direction: 0, 1 and −1, which is the last.
+MOVES: tuple[Move, Move, Move] = ("cannot tell", "raises", "lowers")
+VERDICTS: tuple[Verdict, Verdict, Verdict] = ("cannot tell", "higher", "lower")
 LOW_SHARE, HIGH_SHARE = 0.1, 0.9  # quantiles of a category's shares between which its effect is told
 DRAWS, BLOCK = 20_000, 1_000  # of the best of many runs that differ by noise alone
 FEW_RUNS = "no more runs than categories: nothing is left to tell noise by"
@@ -151,6 +152,15 @@ class Best:
     reason: str | None
 
 
+class _Told(NamedTuple):
+    """An estimate, the ends of its interval, and the p-value that it is 0."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
 class _Law(NamedTuple):
     """The linear law of one benchmark; see the module's docstring."""
 
@@ -159,14 +169,11 @@ class _Law(NamedTuple):
     variance: float
     df: int
 
-    def contrast(self, of: Array, level: float) -> tuple[float, float, float, float]:
-        """A linear combination of the coefficients, the ends of its interval, and its p-value."""
-        from scipy.special import stdtr, stdtrit
-
-        value, error = float(of @ self.coefficients), (self.variance * float(of @ self.spread @ of)) ** 0.5
-        half = float(stdtrit(self.df, (1 + level) / 2)) * error
-        p = float(2 * stdtr(self.df, -abs(value) / error)) if error else 1.0
-        return value, value - half, value + half, p
+    def contrast(self, of: Array, level: float) -> _Told:
+        """A linear combination of the coefficients."""
+        return _told(
+            float(of @ self.coefficients), (self.variance * float(of @ self.spread @ of)) ** 0.5, self.df, level
+        )
 
 
 def noise_of_runs(swarm: Swarm) -> tuple[Noise, ...]:
@@ -222,13 +229,25 @@ def category_effects(
             # The runs tell the effect only where they move along it.
             held = end == start or float(np.abs(move - move @ seen).max()) > 1e-6
             reason = law if isinstance(law, str) else HELD if held else None
-            told: tuple[float | None, ...] = (None,) * 4
-            if reason is None and not isinstance(law, str):
-                told = law.contrast(move * (end - start), level)
-            found.append(Effect(category, name, start, end, *told, None, "cannot tell", reason))
+            told = None if held or isinstance(law, str) else law.contrast(move * (end - start), level)
+            found.append(
+                Effect(
+                    category=category,
+                    benchmark=name,
+                    from_share=start,
+                    to_share=end,
+                    effect=told and told.value,
+                    low=told and told.low,
+                    high=told and told.high,
+                    p=told and told.p,
+                    p_corrected=None,
+                    verdict="cannot tell",
+                    reason=reason,
+                )
+            )
     corrected = CORRECTIONS[correction]([one.p for one in found])
     return tuple(
-        replace(one, p_corrected=p, verdict=_verdict(one.effect, p, level, "raises", "lowers"))
+        replace(one, p_corrected=p, verdict=MOVES[_direction(one.effect, p, level)])
         for one, p in zip(found, corrected, strict=True)
     )
 
@@ -241,8 +260,6 @@ def over_median(
     Raises:
         FindingsError: The benchmark is not among the swarm's.
     """
-    from scipy.special import stdtr, stdtrit
-
     score = _score(swarm, benchmark)
     law, leads = _law(swarm.shares, score), score - np.median(score)
     order = [int(place) for place in np.argsort(-score, kind="stable")]
@@ -251,11 +268,7 @@ def over_median(
         return tuple(OverMedian(place, float(score[place]), alone[place], None) for place in order)
     # The median of n scores scatters by noise too, as the median of n normal ones at most.
     error = (law.variance * (1 + np.pi / 2 / len(score))) ** 0.5
-    half = float(stdtrit(law.df, (1 + level) / 2)) * error
-    measured = [
-        Difference(lead, lead - half, lead + half, float(2 * stdtr(law.df, -abs(lead) / error)), None, "cannot tell")
-        for lead in leads.tolist()
-    ]
+    measured = [Difference(*_told(lead, error, law.df, level), None, "cannot tell") for lead in leads.tolist()]
     middle = _middle(swarm.shares, swarm.shares @ law.coefficients)
     fitted = [Difference(*law.contrast(shares - middle, level), None, "cannot tell") for shares in swarm.shares]
     measured, fitted = (_corrected(family, level, correction) for family in (measured, fitted))
@@ -281,7 +294,7 @@ def best_over_median(swarm: Swarm, benchmark: str, level: float = LEVEL) -> Best
         return Best(run, lead, None, None, None, None, None, None, "cannot tell", reason)
     by_noise = _best_by_noise(len(score), law.df) * law.variance**0.5
     move = swarm.shares[run] - _middle(swarm.shares, swarm.shares @ rest.coefficients)
-    value, low, high, p = rest.contrast(move, level)
+    told = rest.contrast(move, level)
     return Best(
         run=run,
         lead=lead,
@@ -289,9 +302,9 @@ def best_over_median(swarm: Swarm, benchmark: str, level: float = LEVEL) -> Best
         noise_lead=float(by_noise.mean()),
         noise_lead_high=float(np.quantile(by_noise, level)),
         p_noise=float((1 + (by_noise >= lead).sum()) / (1 + len(by_noise))),
-        corrected=Interval(value, low, high),
-        p=p,
-        verdict=_verdict(value, p, level, "higher", "lower"),
+        corrected=Interval(told.value, told.low, told.high),
+        p=told.p,
+        verdict=VERDICTS[_direction(told.value, told.p, level)],
         reason=None,
     )
 
@@ -342,12 +355,18 @@ def _best_by_noise(runs: int, df: int) -> Array:
 def _corrected(family: Sequence[Difference], level: float, correction: Correction) -> list[Difference]:
     corrected = CORRECTIONS[correction]([one.p for one in family])
     return [
-        replace(one, p_corrected=p, verdict=_verdict(one.value, p, level, "higher", "lower"))
+        replace(one, p_corrected=p, verdict=VERDICTS[_direction(one.value, p, level)])
         for one, p in zip(family, corrected, strict=True)
     ]
 
 
-def _verdict(value: float | None, p: float | None, level: float, up: Word, down: Word) -> Word | Literal["cannot tell"]:
-    if value is None or p is None or p >= 1 - level:
-        return "cannot tell"
-    return up if value > 0 else down
+def _told(value: float, error: float, df: int, level: float) -> _Told:
+    from scipy.special import stdtr, stdtrit
+
+    half = float(stdtrit(df, (1 + level) / 2)) * error
+    return _Told(value, value - half, value + half, float(2 * stdtr(df, -abs(value) / error)) if error else 1.0)
+
+
+def _direction(value: float | None, p: float | None, level: float) -> int:
+    """1 up, −1 down, 0 where neither is told."""
+    return 0 if value is None or p is None or p >= 1 - level else 1 if value > 0 else -1
