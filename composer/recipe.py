@@ -136,7 +136,23 @@ def _definite(
     elif not arms:
         arms = {(name or "default").rsplit("/", 1)[-1]: ArmConfig(label=config.study.label)}
     mixtures = {arm: mixture_of(declared) for arm, declared in arms.items()}
-    return Recipe(name or "default", overrides, config, arms, mixtures, designs, proposed)
+    recipe = Recipe(name or "default", overrides, config, arms, mixtures, designs, proposed)
+    if problems := list(_claim_problems(recipe)):
+        raise ConfigError(problems)
+    return recipe
+
+
+def _claim_problems(recipe: Recipe) -> Iterator[str]:
+    """What is wrong with claims about gains that the study does not measure."""
+    pairs = {(pair.arm, pair.against) for pair in recipe.comparisons.values()}
+    pairs |= {(arm, recipe.baseline) for arm in recipe.arms}
+    for name, claim in recipe.config.study.claims.items():
+        against = claim.against or recipe.baseline
+        if claim.arm is not None and (claim.arm == against or (claim.arm, against) not in pairs):
+            yield (
+                f"study.claims.{name} is about the gain of {claim.arm} over {against}: the study has no such gain; "
+                f"set study.comparisons.{name}={{arm: {claim.arm}, against: {against}}}"
+            )
 
 
 def recipe_names() -> list[str]:

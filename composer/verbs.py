@@ -79,8 +79,8 @@ def compose_(request: Request, console: Console) -> int:
 def plan_(request: Request, console: Console) -> int:
     """Says what a run would do, and writes `plan.json`."""
     from composer.artifacts import write_json
-    from composer.study.adaptive import resumed
     from composer.report.plan import show_plan
+    from composer.study.adaptive import resumed
     from composer.study.plan import check_out
 
     recipe = _load(request, console)

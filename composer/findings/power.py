@@ -44,7 +44,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Test:
+class GainTest:
     """How a gain is tested.
 
     Attributes:
@@ -63,7 +63,7 @@ class Test:
     power: float
 
 
-def smallest_gain(noise: Noise, test: Test) -> float | None:
+def smallest_gain(noise: Noise, test: GainTest) -> float | None:
     """The smallest gain that is found, on its right side of 0, in `test.power` of studies.
 
     A study finds every gain above `half_width − chance`, where chance is how far its mean lies off; so the answer is a
@@ -85,11 +85,11 @@ def smallest_gain(noise: Noise, test: Test) -> float | None:
     return float(np.quantile(limit - variance**0.5 * normal, test.power))
 
 
-def seeds_needed(noise: Noise, gain: float, test: Test) -> int | None:
+def seeds_needed(noise: Noise, gain: float, test: GainTest) -> int | None:
     """The fewest seeds with which a gain of this size is found; None where 100 do not do."""
 
     def seen(seeds: int) -> bool:
-        smallest = smallest_gain(noise, Test(seeds, test.family, test.level, test.items, test.power))
+        smallest = smallest_gain(noise, GainTest(seeds, test.family, test.level, test.items, test.power))
         return smallest is not None and smallest <= gain
 
     if not seen(MOST_SEEDS):
@@ -176,7 +176,7 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     family = (len(pairs) + further) * len(plan["benchmarks"])
 
     def seen(of: Noise, family: int, scale: float) -> dict[str, Any]:
-        test = Test(plan["seeds"], family, rules["level"], rules["items"], rules["power"])
+        test = GainTest(plan["seeds"], family, rules["level"], rules["items"], rules["power"])
         smallest = smallest_gain(of, test) if family else None
         detect = rules["detect"]
         needed = None if detect is None or not family else seeds_needed(of, detect / scale, test)
