@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixture.worlds import grid, index_of
 
 from composer.config import ArmConfig, EditConfig, MixtureConfig, StudyConfig
 from composer.config_designs import KINDS, DesignConfig
@@ -14,7 +15,6 @@ from composer.mixture import compose
 from composer.mixture.planned import planned_rows
 from composer.study.designs import expand, pool_problems
 from composer.study.designs.expand import FAMILIES, FINDINGS
-from mixture.worlds import grid, index_of
 
 ROWS = {"code": 40, "daily": 100, "mcqa": 12, "think": 60}
 POOL = index_of(grid(code=[90, 70], daily=[100, 150, 50], mcqa=[60, 40], think=[200, 100]))
