@@ -137,16 +137,23 @@ def test_a_pilot_stands_before_what_is_declared(run: Path, tmp_path: Path) -> No
 
 
 def plan(**more: object) -> dict[str, object]:
-    arms = ("base", "a", "b", "ab")
+    arms = {name: {"declared": True} for name in ("base", "a", "b", "ab")} | {"rung": {"declared": False}}
+    points = [{"arm": name} for name in arms]
     effects = [{"weights": {"base": -0.5, "a": 0.5, "b": -0.5, "ab": 0.5}}]
     return {
-        "arms": dict.fromkeys(arms),
+        "arms": arms,
         "baseline": "base",
         "comparisons": {"a_over_b": {"arm": "a", "against": "b"}, "again": {"arm": "a", "against": "base"}},
         "findings": {"level": 0.95, "power": 0.8, "items": "fixed", "detect": 0.1},
         "benchmarks": {"x": None, "y": None},
-        "designs": {"factorial": {"effects": effects}, "drop": {"effects": []}},
-        "expected": {"further_trials": 0},
+        "designs": {
+            "factorial": {"effects": effects, "points": points[:4], "findings": ["effects"]},
+            "dose": {"effects": [], "points": [points[0], points[4]], "findings": ["dose"]},
+        },
+        "claims": {
+            "said": {"arm": "b", "against": None, "expect": "worse"},
+            "grows": {"arm": "rung", "against": None, "expect": "scales"},
+        },
         "seeds": 4,
         **more,
     }
@@ -154,11 +161,13 @@ def plan(**more: object) -> dict[str, object]:
 
 def test_a_plan_says_what_its_family_of_gains_can_see() -> None:
     found = plan_power(plan(), {"x": noise()})
-    assert found["family"] == 4 * 2  # three over the baseline and one pair more, on two benchmarks
+    assert (
+        found["family"] == 4 * 2
+    )  # three over the baseline and one pair more, on two benchmarks; no rung of the ladder
     assert found["unknown"] == ["y"]
     assert found["benchmarks"]["x"]["smallest_gain"] == smallest_gain(noise(), rule(4, 8))
     assert found["benchmarks"]["x"]["seeds_needed"] == seeds_needed(noise(), 0.1, rule(4, 8))
-    assert found["designs"]["drop"]["benchmarks"]["x"] == {
+    assert found["designs"]["dose"]["benchmarks"]["x"] == {
         "smallest_gain": smallest_gain(noise(), rule(4, 8)),
         "seeds_needed": seeds_needed(noise(), 0.1, rule(4, 8)),
     }
@@ -170,8 +179,13 @@ def test_a_plan_says_what_its_family_of_gains_can_see() -> None:
     )
 
 
+def test_a_claim_about_a_rung_is_one_gain_more() -> None:
+    said = {"arm": "rung", "against": "b", "expect": "equivalent"}
+    assert plan_power(plan(claims={"said": said}), {"x": noise()})["family"] == 5 * 2
+
+
 def test_a_plan_without_a_baseline_or_with_one_seed_sees_no_gain(tmp_path: Path) -> None:
-    alone = plan_power(plan(baseline=None, comparisons={}, designs={}), {"x": noise()})
+    alone = plan_power(plan(baseline=None, comparisons={}, designs={}, claims={}), {"x": noise()})
     assert alone["family"] == 0 and alone["benchmarks"]["x"]["smallest_gain"] is None
     single = plan_power(plan(seeds=1), {"x": noise()})
     assert single["benchmarks"]["x"]["smallest_gain"] is None
