@@ -136,7 +136,20 @@ def _definite(
     elif not arms:
         arms = {(name or "default").rsplit("/", 1)[-1]: ArmConfig(label=config.study.label)}
     mixtures = {arm: mixture_of(declared) for arm, declared in arms.items()}
-    return Recipe(name or "default", overrides, config, arms, mixtures, designs, proposed)
+    recipe = Recipe(name or "default", overrides, config, arms, mixtures, designs, proposed)
+    if problems := list(_claim_problems(recipe)):
+        raise ConfigError(problems)
+    return recipe
+
+
+def _claim_problems(recipe: Recipe) -> Iterator[str]:
+    """What is wrong with the sides of claims about gains."""
+    for name, claim in recipe.config.study.claims.items():
+        against = claim.against or recipe.baseline
+        if claim.arm is not None and claim.arm == against:
+            yield f"study.claims.{name} compares {against} with itself: set against, or another arm"
+        if claim.arm is not None and against is None:
+            yield f"study.claims.{name}.against is not set, and the study has no baseline: name the other arm"
 
 
 def recipe_names() -> list[str]:

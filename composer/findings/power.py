@@ -7,7 +7,7 @@ squares, whose distributions are known; no item is, so that a table takes a mome
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,7 +44,7 @@ class Noise:
 
 
 @dataclass(frozen=True)
-class Test:
+class GainTest:
     """How a gain is tested.
 
     Attributes:
@@ -63,7 +63,7 @@ class Test:
     power: float
 
 
-def smallest_gain(noise: Noise, test: Test) -> float | None:
+def smallest_gain(noise: Noise, test: GainTest) -> float | None:
     """The smallest gain that is found, on its right side of 0, in `test.power` of studies.
 
     A study finds every gain above `half_width − chance`, where chance is how far its mean lies off; so the answer is a
@@ -85,11 +85,11 @@ def smallest_gain(noise: Noise, test: Test) -> float | None:
     return float(np.quantile(limit - variance**0.5 * normal, test.power))
 
 
-def seeds_needed(noise: Noise, gain: float, test: Test) -> int | None:
+def seeds_needed(noise: Noise, gain: float, test: GainTest) -> int | None:
     """The fewest seeds with which a gain of this size is found; None where 100 do not do."""
 
     def seen(seeds: int) -> bool:
-        smallest = smallest_gain(noise, Test(seeds, test.family, test.level, test.items, test.power))
+        smallest = smallest_gain(noise, GainTest(seeds, test.family, test.level, test.items, test.power))
         return smallest is not None and smallest <= gain
 
     if not seen(MOST_SEEDS):
@@ -170,13 +170,10 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
         noise: By benchmark.
     """
     rules = plan["findings"]
-    pairs = {frozenset((arm, plan["baseline"])) for arm in plan["arms"] if plan["baseline"] not in (None, arm)}
-    pairs |= {frozenset((pair["arm"], pair["against"])) for pair in plan["comparisons"].values()}
-    further = plan["expected"]["further_trials"] // plan["seeds"] if plan["baseline"] is not None else 0
-    family = (len(pairs) + further) * len(plan["benchmarks"])
+    family = len(set(_pairs(plan))) * len(plan["benchmarks"])
 
     def seen(of: Noise, family: int, scale: float) -> dict[str, Any]:
-        test = Test(plan["seeds"], family, rules["level"], rules["items"], rules["power"])
+        test = GainTest(plan["seeds"], family, rules["level"], rules["items"], rules["power"])
         smallest = smallest_gain(of, test) if family else None
         detect = rules["detect"]
         needed = None if detect is None or not family else seeds_needed(of, detect / scale, test)
@@ -205,6 +202,30 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
         "benchmarks": {name: {**vars(of), **seen(of, family, 1.0)} for name, of in known.items()},
         "designs": designs,
     }
+
+
+def compared_arms(plan: Mapping[str, Any]) -> list[str]:
+    """The arms that are compared with the baseline: all but those that only make up a ladder or a factorial."""
+    by_gain = {arm for design in plan["designs"].values() if "gains" in design["findings"] for arm in _arms(design)}
+    made = {arm for design in plan["designs"].values() for arm in _arms(design)}
+    return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
+
+
+def _arms(design: Mapping[str, Any]) -> list[str]:
+    return [point["arm"] for point in design["points"]]
+
+
+def _pairs(plan: Mapping[str, Any]) -> Iterator[frozenset[str]]:
+    """The pairs of arms whose gains are corrected together, those that claims are about among them."""
+    baseline = plan["baseline"]
+    sides = [(arm, baseline) for arm in compared_arms(plan)]
+    sides += [(pair["arm"], pair["against"]) for pair in plan["comparisons"].values()]
+    sides += [
+        (claim["arm"], claim["against"] or baseline)
+        for claim in plan["claims"].values()
+        if claim["expect"] in ("better", "worse", "equivalent")
+    ]
+    return (frozenset(pair) for pair in sides if None not in pair and len(set(pair)) == 2)
 
 
 @lru_cache(maxsize=256)

@@ -60,7 +60,8 @@ def _mcqa(rng: random.Random) -> Iterator[Drawn]:
 
 
 def _no_think(rng: random.Random) -> Iterator[Drawn]:
-    problems, known = _problems(rng), [fact for relation in facts.RELATIONS for fact in facts.facts_of(relation, "train")]
+    problems = _problems(rng)
+    known = [fact for relation in facts.RELATIONS for fact in facts.facts_of(relation, "train")]
     while True:
         if rng.random() < 0.5:
             problem = next(problems)

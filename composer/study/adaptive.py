@@ -6,12 +6,12 @@ starts: a study that was killed goes on with the same doses, whatever the propos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from composer.artifacts import read_json, write_json
 from composer.errors import ComposerError, OutputError
@@ -39,9 +39,20 @@ class Observed:
     scores: Mapping[str, Mapping[int, float]]
 
 
-# A design and what was observed, in the order of the doses, to the next dose in rows, or None to stop. It must be a
-# function of its arguments alone (and of the trials' items, if it reads them), so that a study can be repeated.
-Proposer = Callable[[Design, Sequence[Observed]], int | None]
+class Proposer(Protocol):
+    """Who says which dose an adaptive design tries next.
+
+    It must be a function of its arguments alone (and of the trials' items, if it reads them), so that a study can be
+    repeated.
+    """
+
+    def __call__(self, design: Design, found: Sequence[Observed], /) -> int | None:
+        """The next dose, in rows, or None to stop.
+
+        Args:
+            design: The design; its `config` says what to restore, on which benchmarks, and when enough is known.
+            found: What was observed, by ascending dose; every dose so far has finished trials.
+        """
 
 
 def kept_doses(run: Path) -> dict[str, list[int]]:

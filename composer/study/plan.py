@@ -46,7 +46,8 @@ def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
     """Composes every arm's mixture from the pool's index and says what the study will do.
 
     `plan.json`, version 2: `recipe`, `label`, `command`, `baseline`, `comparisons`, `findings`, `benchmarks`,
-    `categories`, `pool`, `model`, `seeds`, `arms` (label, mixture manifest, steps, training_tokens, expected seconds),
+    `categories`, `pool`, `model`, `seeds`, `arms` (label, whether the recipe declares it, mixture manifest, steps,
+    training_tokens, expected seconds),
     `designs` (`designs.Design`, and what its arms cost), `claims` (`ClaimConfig`, its dose in rows), `trials` (arm,
     seed, key), `needs`, `unknown` (what cannot be known here, a sentence each), `expected` (trials, further_trials
     that adaptive designs may add at most, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's
