@@ -306,6 +306,7 @@ class FindingsConfig:
     correction: str = "holm"
     power: float = 0.8  # the chance of a finding that `composer plan` reckons with
     detect: float | None = None  # accuracy, as a fraction: `composer plan` says how many seeds a gain of this takes
+    reference: str | None = None  # a finished run of the same arms at another fidelity; null: none
     pilot: str | None = None  # a finished run, whose noise `composer plan` reckons with; null: the declared one
 
     def problems(self) -> Iterator[str]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from math import log
+from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from composer.findings.dose import FRACTION, DoseResponse
-from composer.findings.dose_models import Array, Grid, grid, hill, slopes
-from composer.findings.dose_runs import ItemScores, Ladder, Sums, read_ladder, sums
-from composer.findings.dose_threshold import profile
-from composer.findings.dose_trend import trend_test
+from composer.findings.dose_models import grid, hill, slopes
+from composer.findings.dose_runs import ItemScores, Ladder, read_ladder, sums
 from composer.findings.statistics import LEVEL
 
 CURVES = 16  # that stand for all that the runs leave possible

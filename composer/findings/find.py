@@ -11,6 +11,7 @@ from composer.errors import FindingsError, RequestError
 from composer.findings.claims import answers, claimed_contrasts
 from composer.findings.cost import cost
 from composer.findings.designs import dose_findings, effect_findings, scaling_findings
+from composer.findings.fidelities import agreement_findings, signal_findings
 from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
 from composer.findings.measured import Rules
@@ -28,7 +29,7 @@ def find(run: Path) -> Results:
         run: A folder with `plan.json` and `trials/KEY/`. Trials may be missing or failed: they are shown as such.
 
     Raises:
-        RequestError: `run` is not a run folder.
+        RequestError: `run` is not a run folder, or the run that it is held against is none.
         FindingsError: The items of finished trials do not pair, or lack a benchmark.
     """
     plan = read_plan(run)
@@ -47,6 +48,8 @@ def find(run: Path) -> Results:
     all_gains, families = corrected(measured, benchmarks, keys, rules)
     of_designs = (plan["designs"], benchmarks, keys, values, rules)
     doses, curves = dose_findings(*of_designs), scaling_findings(*of_designs)
+    all_scores = tuple(scores(benchmarks, keys, values))
+    reference: str | None = plan["findings"]["reference"]
     records = {key: read_json(run / "trials" / key / "record.json") for key in finished}
     of_arm = {arm: {seed: records[key] for seed, key in of.items()} for arm, of in keys.items()}
     baseline = plan["baseline"]
@@ -61,13 +64,16 @@ def find(run: Path) -> Results:
         benchmarks=benchmarks,
         arms=tuple(_arm(name, one, plan["categories"]) for name, one in plan["arms"].items()),
         trials=trials,
-        scores=tuple(scores(benchmarks, keys, values)),
+        scores=all_scores,
         gains=all_gains,
         families=families,
         answers=answers(plan, all_gains, doses, curves),
         doses=doses,
         curves=curves,
         effects=effect_findings(*of_designs),
+        signals=signal_findings(benchmarks, keys, values, rules),
+        reference=reference,
+        agreements=agreement_findings(all_scores, Results.read(Path(reference)).scores, rules) if reference else (),
         cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
     )
     write_json(run / "results.json", results.to_json())

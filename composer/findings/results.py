@@ -15,6 +15,8 @@ from composer.errors import RequestError
 from composer.findings.claims import Answer
 from composer.findings.decode import decoded
 from composer.findings.designs import DoseFinding, EffectFinding, ScalingFinding
+from composer.findings.fidelities import AgreementFinding, SignalFinding
+from composer.findings.fidelity import Signal
 from composer.findings.measured import Cost, Family, Gain, Rules, Score
 from composer.findings.planned import Arm, Benchmark, Kind, Status, Trial
 
@@ -42,6 +44,9 @@ class Results:
         answers: What the findings say of each claim of the recipe.
         doses: Every dose ladder × benchmark × kind.
         curves: Every scaling ladder × category × benchmark × kind.
+        signals: Whether each benchmark × kind tells the arms apart.
+        reference: The run that the order of the arms was held against, by its folder; null where none was.
+        agreements: Every benchmark × kind that both runs have.
         effects: Every effect of every factorial × benchmark × kind.
         cost: One an arm.
     """
@@ -63,6 +68,9 @@ class Results:
     doses: tuple[DoseFinding, ...]
     curves: tuple[ScalingFinding, ...]
     effects: tuple[EffectFinding, ...]
+    signals: tuple[SignalFinding, ...]
+    reference: str | None
+    agreements: tuple[AgreementFinding, ...]
     cost: tuple[Cost, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +116,10 @@ class Results:
     def measured(self, kind: Kind) -> list[Benchmark]:
         """The benchmarks that have this kind of measure."""
         return [one for one in self.benchmarks if one.measure(kind) is not None]
+
+    def signal(self, benchmark: str, kind: Kind) -> Signal:
+        """Whether a benchmark, which must have this kind of measure, tells the arms apart."""
+        return next(one.signal for one in self.signals if (one.benchmark, one.kind) == (benchmark, kind))
 
     def count(self, status: Status) -> int:
         """How many planned trials have this status."""

@@ -117,7 +117,9 @@ def _sections(
             "Scores",
             _note("Mean over seeds ± standard deviation over seeds. A score is the unweighted mean over items."),
             tables.scores(results),
+            sections.noise(results),
         ),
+        _section("Held against another run", *held) if (held := sections.agreements(results)) else None,
         _section(
             "Mixtures",
             _note("Rows of each arm by category. The thin strip is what was asked for, the bar what the pool gave."),

@@ -20,7 +20,7 @@ from composer.report.answers import (
     prediction_said,
 )
 from composer.report.markup import Markup, join, tag
-from composer.report.wording import CLASSES, MARKS, TITLES, plain, signed
+from composer.report.wording import CLASSES, MARKS, TITLES, p_value, plain, signed
 
 BADGES = {"confirmed": "confirmed", "contradicted": "contradicted", "cannot tell": "open"}
 
@@ -93,6 +93,61 @@ def effects(results: Results) -> Markup | None:
         ]
         parts.append(tables.table(["effect of", *(one.label for one in benchmarks)], rows, TITLES[kind]))
     return join(parts) if parts else None
+
+
+def noise(results: Results) -> Markup:
+    """How well each metric tells the arms apart, folded; said openly where one does not."""
+    labels = {one.name: one.label for one in results.benchmarks}
+    rows, silent = [], []
+    for one in results.signals:
+        signal = one.signal
+        if signal.verdict == "too noisy":
+            silent.append(
+                tag("li", tag("b", f"{labels[one.benchmark]}, {TITLES[one.kind].lower()}"), f": {signal.reason}")
+            )
+        ends = "" if signal.low is None or signal.high is None else f" [{signal.low:.2f}, {signal.high:.2f}]"
+        rows.append(
+            [
+                tables.Cell(labels[one.benchmark], labels[one.benchmark]),
+                tables.Cell(TITLES[one.kind], one.kind),
+                tables.Cell("–" if signal.ratio is None else f"{signal.ratio:.2f}{ends}", signal.ratio),
+                tables.Cell("–" if signal.reliability is None else f"{signal.reliability:.2f}", signal.reliability),
+                tables.Cell(signal.verdict, signal.verdict, title=signal.reason),
+            ]
+        )
+    told = tables.table(["benchmark", "metric", "signal / noise", "reliability", "verdict"], rows)
+    said = tag("p", "Too noisy to compare arms by, and greyed out:", class_="note") if silent else None
+    folded = tag("details", tag("summary", "Signal and noise of each metric"), told)
+    return join([said, tag("ul", *silent, class_="said") if silent else None, folded])
+
+
+def agreements(results: Results) -> list[Markup]:
+    """Whether the arms come in the order of the reference run's; nothing where there is none."""
+    if results.reference is None:
+        return []
+    labels = {one.name: one.label for one in results.benchmarks}
+    rows = []
+    for one in results.agreements:
+        of = one.agreement
+        ends = "" if of.low is None or of.high is None else f" [{signed_share(of.low)}, {signed_share(of.high)}]"
+        rho = of.reason or "" if of.spearman is None else f"{signed_share(of.spearman)}{ends}"
+        rows.append(
+            [
+                tables.Cell(labels[one.benchmark], labels[one.benchmark]),
+                tables.Cell(TITLES[one.kind], one.kind),
+                tables.Cell(str(of.arms), of.arms),
+                tables.Cell(rho, of.spearman),
+                tables.Cell(p_value(of.p_corrected), of.p_corrected),
+                tables.Cell(of.verdict, of.verdict),
+            ]
+        )
+    note = f"Do the arms come in the same order as in {results.reference}? Spearman’s rank correlation of their mean scores."
+    return [tag("p", note, class_="note"), tables.table(["benchmark", "metric", "arms", "ρ", "p", "verdict"], rows)]
+
+
+def signed_share(value: float) -> str:
+    """A correlation, with two decimals."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 def _effect(one: EffectFinding) -> tables.Cell:

@@ -22,6 +22,7 @@ from composer.report.wording import (
     duration,
     half_width,
     lower_is_better,
+    noisy,
     percent,
     plain,
     short_count,
@@ -48,13 +49,24 @@ class Cell:
     title: str | None = None
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str = "") -> Markup:
+@dataclass(frozen=True)
+class Header:
+    """The head of a benchmark's column.
+
+    Attributes:
+        label: What is shown.
+        noisy: Why the benchmark is too noisy to compare arms by; None where it is not.
+    """
+
+    label: str
+    noisy: str | None = None
+
+
+def table(headers: Sequence[str | Header], rows: Iterable[Sequence[Cell]], caption: str = "") -> Markup:
     """A sortable table; the first column is text, the others are numbers where their first value is one."""
     body = [list(row) for row in rows]
     numeric = [any(isinstance(row[place].value, int | float) for row in body) for place in range(len(headers))]
-    head = [
-        tag("th", header, scope="col", class_="n" if n else None) for header, n in zip(headers, numeric, strict=True)
-    ]
+    head = [_head(header, n) for header, n in zip(headers, numeric, strict=True)]
     lines = [tag("tr", *(_cell(cell, n) for cell, n in zip(row, numeric, strict=True))) for row in body]
     whole = tag(
         "table",
@@ -66,6 +78,12 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[Cell]], caption: str =
     return tag("div", whole, class_="wide")
 
 
+def _head(header: str | Header, numeric: bool) -> Markup:
+    told = header if isinstance(header, Header) else Header(header)
+    noisy = tag("span", "too noisy", class_="badge") if told.noisy else None
+    return tag("th", told.label, noisy, scope="col", class_="n" if numeric else None, title=told.noisy)
+
+
 def gains(results: Results, kind: Kind) -> Markup:
     """Every contrast × benchmark with its gain and half the width of its interval."""
     benchmarks = results.measured(kind)
@@ -73,7 +91,7 @@ def gains(results: Results, kind: Kind) -> Markup:
     for place, contrast in enumerate(results.contrasts()):
         name = _name(contrast_name(contrast), contrast_label(results, contrast), place)
         rows.append([name, *(_gain(results.gain(contrast, one.name, kind)) for one in benchmarks)])
-    return table(["gain of", *(one.label for one in benchmarks)], rows)
+    return table(["gain of", *_heads(results, kind)], rows)
 
 
 def scores(results: Results) -> Markup:
@@ -86,11 +104,11 @@ def scores(results: Results) -> Markup:
         rows = []
         for place, arm in enumerate(results.arms):
             found = [results.score(arm.name, one.name, kind) for one in benchmarks]
-            cells = [_score(one) for one in found]
+            cells = [_score(one, results.signal(one.benchmark, kind).verdict == "too noisy") for one in found]
             rows.append([_name(arm.name, arm_label(arm), place, arm.name == results.baseline), *cells])
         direction = ", lower is better" if lower_is_better(results, kind) else ""
         caption = f"{TITLES[kind]}, {UNITS[kind]}{direction}"
-        parts.append(table(["arm", *(one.label for one in benchmarks)], rows, caption))
+        parts.append(table(["arm", *_heads(results, kind)], rows, caption))
     return join(parts)
 
 
@@ -140,14 +158,18 @@ def trials(results: Results) -> Markup:
     return table(["arm", "seed", "status", "key, the folder in trials/"], rows)
 
 
-def _score(score: Score) -> Cell:
+def _heads(results: Results, kind: Kind) -> list[Header]:
+    return [Header(one.label, noisy(results, one, kind)) for one in results.measured(kind)]
+
+
+def _score(score: Score, noisy: bool) -> Cell:
     if score.mean is None:
         return Cell("–", None, "dim", "no finished trial")
     spread = None if score.sd is None else f" ± {plain(score.sd, score.kind)}"
     seeds = ", ".join(
         f"seed {seed}: {plain(value, score.kind)}" for seed, value in zip(score.seeds, score.values, strict=True)
     )
-    return Cell(join([plain(score.mean, score.kind), _quiet(spread)]), score.mean, title=seeds)
+    return Cell(join([plain(score.mean, score.kind), _quiet(spread)]), score.mean, "dim" if noisy else "", seeds)
 
 
 def _gain(gain: Gain) -> Cell:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from composer.findings.gains import SAME_TRIALS
 from composer.findings.measured import UNTOLD, Gain, Verdict
-from composer.findings.planned import Arm, Kind
+from composer.findings.planned import Arm, Benchmark, Kind
 from composer.findings.results import Results
 from composer.findings.statistics import NO_VARIANCE
 
@@ -187,6 +187,12 @@ def lower_is_better(results: Results, kind: Kind) -> bool:
     """Whether lower is better in all measures of this kind."""
     measures = [one.measure(kind) for one in results.measured(kind)]
     return bool(measures) and all(one is not None and not one.higher_is_better for one in measures)
+
+
+def noisy(results: Results, benchmark: Benchmark, kind: Kind) -> str | None:
+    """Why a benchmark is too noisy to compare arms by; None where it is not, or nothing is known."""
+    signal = results.signal(benchmark.name, kind)
+    return signal.reason if signal.verdict == "too noisy" else None
 
 
 def in_chunks(things: Sequence[T], size: int) -> list[Sequence[T]]:
