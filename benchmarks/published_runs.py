@@ -72,12 +72,13 @@ def _introduction(swarms: dict[str, Swarm]) -> str:
 
 `python benchmarks/published_runs.py FILE`, FILE being `admire_ift_runs.csv` of ADMIRE-BayesOpt (Chen et al. 2025,
 arXiv 2508.11551, CC BY-NC-SA 4.0): supervised fine-tuning on mixtures of {len(any_.categories)} instruction sets,
-scored on {len(_tasks(any_))} benchmarks; {counted}. One run a mixture. All scores in points (hundredths).
+scored on {len(_tasks(any_))} benchmarks; {counted}. One run a
+mixture. All scores in points (hundredths).
 
 How noise is told without a second seed: a linear law, score = Σ coefficient · share, is fitted to each model and
 benchmark; the standard deviation of what it leaves is the noise of one run. What the law misses is in it, so it is
-rather too large, and fewer statements come out than might; statements "under the law" are of its best fit. All intervals are 95 % and each for itself alone;
-every verdict is Holm-corrected within its family, at 5 %."""
+rather too large, and fewer statements come out than might; statements under the law are about its best fit. All
+intervals are 95 % and each for itself alone; every verdict is Holm-corrected within its family, at 5 %, unless said."""
 
 
 def _best(swarms: dict[str, Swarm]) -> Iterable[str]:
@@ -86,10 +87,10 @@ def _best(swarms: dict[str, Swarm]) -> Iterable[str]:
     judged = best_over_median(largest, MEANS[0])
     if judged.noise_lead is not None and judged.noise_lead_high is not None and judged.p_noise is not None:
         yield (
-            f"On {model}, the best of {len(largest.shares)} mixtures leads the median one by {_points(judged.lead)} points "
-            f"in the {MEANS[0]}. Noise alone would make it lead by {_points(judged.noise_lead)}, and by more than "
-            f"{_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs predict a "
-            f"lead of {_interval(judged.corrected)} for this mixture: **{judged.verdict}**.\n"
+            f"On {model}, the best of {len(largest.shares)} mixtures leads the median one by {_points(judged.lead)} "
+            f"points in the {MEANS[0]}. Noise alone would make it lead by {_points(judged.noise_lead)}, and by more than "
+            f"{_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs predict "
+            f"a lead of {_interval(judged.corrected)} for this mixture: **{judged.verdict}**.\n"
         )
     yield (
         "`lead`: best less median score. `by noise alone`: the lead that so many runs would show if all mixtures were "
@@ -168,8 +169,8 @@ def _noise(swarms: dict[str, Swarm]) -> Iterable[str]:
     yield "\n## Signal and noise of each benchmark\n"
     yield (
         "`spread`: standard deviation of the scores over mixtures; `noise`: of one run. `explained`: share of the "
-        "variance that the law predicts of runs left out one at a time; at or below 0 it predicts nothing. `too noisy`: the law "
-        "explains no more than chance (F test, Holm over the model's benchmarks): mixtures cannot be compared on this "
+        "variance that the law predicts of runs left out one at a time; at or below 0 it predicts nothing. `too noisy`: the "
+        "law explains no more than chance (F test, Holm over the model's benchmarks): mixtures cannot be compared on this "
         "benchmark from these runs.\n"
     )
     yield "| model | benchmark | spread | noise | explained | corrected p | |"
