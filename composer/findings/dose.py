@@ -216,8 +216,7 @@ def _curve(
     gain = averaged_gain(dose, found, fraction, low, full)
     lower, upper = band(possible, curves, ladder, fraction, dose)
     return tuple(
-        CurvePoint(*point)
-        for point in zip(dose.tolist(), gain.tolist(), lower.tolist(), upper.tolist(), strict=True)
+        CurvePoint(*point) for point in zip(dose.tolist(), gain.tolist(), lower.tolist(), upper.tolist(), strict=True)
     )
 
 
