@@ -93,18 +93,20 @@ def hill(dose: Array, threshold: Array, steepness: Array, fraction: float, low: 
 
 
 @lru_cache(maxsize=64)
-def grid(doses: tuple[float, ...], fraction: float, size: int = THRESHOLDS) -> Grid:
+def grid(doses: tuple[float, ...], fraction: float, size: int = THRESHOLDS, every: int = 1) -> Grid:
     """The Hill curves over these doses.
 
     Args:
         doses: At least two, ascending.
         fraction: In (0, 1).
         size: Thresholds on the grid.
+        every: Takes every so manyth exponent.
     """
     low, first, full = doses[0], doses[1], doses[-1]
     lowest = first / 4 if low == 0 else (low * low * low * first) ** 0.25
     thresholds = np.unique(np.append(np.geomspace(lowest, full, size + 1)[:-1], doses[1:-1]))
-    place, power = (one.ravel() for one in np.indices((len(thresholds), len(STEEPNESS))))
+    powers = np.arange(0, len(STEEPNESS), every)
+    place, power = np.repeat(np.arange(len(thresholds)), len(powers)), np.tile(powers, len(thresholds))
     x = hill(np.array(doses), thresholds[place], STEEPNESS[power], fraction, low, full)
     kept = np.isfinite(x).all(axis=1)
     return Grid(thresholds, x[kept], place[kept], power[kept])
