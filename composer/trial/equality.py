@@ -28,13 +28,15 @@ LONGEST = 400  # characters; nothing longer is a formula that somebody stated as
 _NUMBER = re.compile(r"(?P<number>[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)\s*(?P<unit>%|°|[가-힣]{0,4})")
 _SPACES = re.compile(r"\\[,;:! ]|\s+|~")
 _HANGUL = re.compile(r"[가-힣]")
+_FORMULA = re.compile(r"[\\^+*/=(),<>|{}\[\]-]")  # what tells a formula from words, codes and rows of digits
 
 
 def same_answer(answer: str, gold: str) -> bool:
     """Whether `answer` says what `gold` says.
 
     Text is compared without spaces, case and LaTeX's font commands; numbers by value, a unit after one of them left out
-    (204 is 204개); lists and mappings by what they hold; anything else without Hangul as mathematics.
+    (204 is 204개); mappings by what they hold; formulas without Hangul as mathematics. To math-verify letters side by
+    side are a product, so that ABC would be CAB: what has no sign of a formula is text.
     """
     answer, gold = normal(answer), normal(gold)
     if answer == gold:
@@ -44,7 +46,7 @@ def same_answer(answer: str, gold: str) -> bool:
         return one[0] == other[0] and (one[1] == other[1] or not (one[1] and other[1]))
     if (held := _structure(gold)) is not None:
         return bool(_structure(answer) == held)
-    if _HANGUL.search(answer + gold) or max(len(answer), len(gold)) > LONGEST:
+    if _HANGUL.search(answer + gold) or not _FORMULA.search(answer + gold) or max(len(answer), len(gold)) > LONGEST:
         return False
     return _checker.same(answer, gold)
 

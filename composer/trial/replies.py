@@ -21,6 +21,7 @@ _STATED = re.compile(
 )
 # "따라서 정답은 12입니다.", "the answer is 12."
 _SAID = re.compile(rf"(?:{_STATES})\s*(?:은|는|이|:|：|is)\s*:?\s*(?P<value>[^\n]*)", re.IGNORECASE)
+_ANNOUNCED = re.compile(rf"^(?:[>#*_\s]*(?:{_STATES})[\s*_]*[:：])+", re.IGNORECASE)  # "### 정답" above "정답: 3"
 _FENCE = re.compile(r"```[a-z]*\n(?P<value>.*?)```", re.DOTALL)
 _ENDING = re.compile(r"\s*(?:입니다|이다|이에요|예요|이고|다)?\s*[.。]?\s*$")
 _LATEX = re.compile(r"\\(?:text|textbf|mathbf|mathrm|mathit|boldsymbol|mbox)\s*\{([^{}]*)\}")
@@ -137,7 +138,7 @@ def _plain(text: str) -> str:
 
 def _clean(text: str) -> str:
     """A stated value without the markup, the sentence ending and the brackets of LaTeX around it."""
-    text = text.strip().strip("*_` ").strip()
+    text = _ANNOUNCED.sub("", text.strip().strip("`")).strip("*_` ").strip()
     if boxed := boxes(text):
         text = boxed[-1][1].strip()
     text = _ENDING.sub("", text).strip().strip("*_` ")
