@@ -45,8 +45,11 @@ def signal_findings(
     benchmarks: Sequence[Benchmark], keys: Keys, values: Values, rules: Rules
 ) -> tuple[SignalFinding, ...]:
     """The signal-to-noise of every measure, over the arms that have finished trials and are not the same trials."""
-    once = {tuple(of.items()): arm for arm, of in reversed(keys.items()) if of}
-    arms = [arm for arm in keys if arm in once.values()]
+    once: dict[tuple[tuple[int, str], ...], str] = {}
+    for arm, of in keys.items():
+        if of:
+            once.setdefault(tuple(of.items()), arm)
+    arms = list(once.values())
     found = []
     for benchmark, kind, measure in measures(benchmarks):
         of_arms = {arm: {seed: values[key][group(measure)] for seed, key in keys[arm].items()} for arm in arms}

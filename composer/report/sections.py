@@ -141,7 +141,7 @@ def agreements(results: Results) -> list[Markup]:
                 tables.Cell(of.verdict, of.verdict),
             ]
         )
-    note = f"Do the arms come in the same order as in {results.reference}? Spearman’s rank correlation of their mean scores."
+    note = f"Do the arms come in the order they have in {results.reference}? Spearman’s ρ of their mean scores."
     return [tag("p", note, class_="note"), tables.table(["benchmark", "metric", "arms", "ρ", "p", "verdict"], rows)]
 
 

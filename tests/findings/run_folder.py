@@ -34,7 +34,14 @@ COMPARISONS = {
     "mcqa_restores": {"arm": "run3", "against": "run2"},
     "openthought_for_daily": {"arm": "run4", "against": "run3"},
 }
-FINDINGS = {"level": 0.95, "items": "fixed", "margin": None, "smooth_margin": None, "correction": "holm", "reference": None}
+FINDINGS = {
+    "level": 0.95,
+    "items": "fixed",
+    "margin": None,
+    "smooth_margin": None,
+    "correction": "holm",
+    "reference": None,
+}
 VERSIONS = {"composer": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0", "lm_eval": "0.4.13"}
 
 

@@ -15,11 +15,9 @@ def test_every_measure_has_its_signal_over_the_runs_arms(run: Path) -> None:
     ]
     arms = {}
     for arm in ("run1", "run2", "run3", "run4"):
-        tables = [item_table(arm, seed, 150).to_pandas() for seed in range(4)]
+        tables = [item_table(arm, seed, 150).to_pandas().sort_values("doc_hash") for seed in range(4)]
         arms[arm] = {
-            seed: table[(table["task"] == "haerae") & (table["filter"] == "answer")]
-            .sort_values("doc_hash")["value"]
-            .to_numpy()
+            seed: table[(table["task"] == "haerae") & (table["filter"] == "answer")]["value"].to_numpy()
             for seed, table in enumerate(tables)
         }
     assert results.signal("haerae", "accuracy") == signal_to_noise("haerae", arms)
