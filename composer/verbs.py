@@ -19,7 +19,6 @@ from composer.errors import RequestError
 if TYPE_CHECKING:
     from composer.pool import Pool
     from composer.recipe import Recipe
-    from composer.study.adaptive import Proposer
     from composer.study.plan import Plan
 
 
@@ -100,6 +99,7 @@ def plan_(request: Request, console: Console) -> int:
 
 def run_(request: Request, console: Console) -> int:
     """Runs the recipe's study, or goes on with it, and reports."""
+    from composer.findings.propose import proposer
     from composer.report.plan import show_plan
     from composer.study.adaptive import resumed
     from composer.study.plan import check_needs, check_out
@@ -115,7 +115,7 @@ def run_(request: Request, console: Console) -> int:
     plan = _planned(recipe, pool)
     talking = console if not request.json else Console(stderr=True)
     show_plan(plan.facts, talking)
-    outcome = run_study(recipe, pool, plan, talking, propose=_proposer())
+    outcome = run_study(recipe, pool, plan, talking, propose=proposer(recipe.out))
     _report(recipe.out, request.json, console)
     return 1 if outcome.failed else 0
 
@@ -223,13 +223,6 @@ def _planned(recipe: Recipe, pool: Pool | None) -> Plan:
     pilot = recipe.config.findings.pilot
     noise = known_noise(recipe.plain["benchmarks"], Path(pilot).expanduser() if pilot else None)
     return replace(plan, facts={**plan.facts, "power": plan_power(plan.facts, noise)})
-
-
-def _proposer() -> Proposer:
-    """What says which dose an adaptive design tries next; the study calls it without knowing who it is."""
-    from composer.study.adaptive import bisect
-
-    return bisect
 
 
 def _report(run: Path, as_json: bool, console: Console) -> None:
