@@ -88,8 +88,8 @@ def _best(swarms: dict[str, Swarm]) -> Iterable[str]:
     if judged.noise_lead is not None and judged.noise_lead_high is not None and judged.p_noise is not None:
         yield (
             f"On {model}, the best of {len(largest.shares)} mixtures leads the median one by {_points(judged.lead)} "
-            f"points in the {MEANS[0]}. Noise alone would make it lead by {_points(judged.noise_lead)}, and by more than "
-            f"{_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs predict "
+            f"points in the {MEANS[0]}. Noise alone would make it lead by {_points(judged.noise_lead)}, and by more "
+            f"than {_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs predict "
             f"a lead of {_interval(judged.corrected)} for this mixture: **{judged.verdict}**.\n"
         )
     yield (
@@ -169,9 +169,9 @@ def _noise(swarms: dict[str, Swarm]) -> Iterable[str]:
     yield "\n## Signal and noise of each benchmark\n"
     yield (
         "`spread`: standard deviation of the scores over mixtures; `noise`: of one run. `explained`: share of the "
-        "variance that the law predicts of runs left out one at a time; at or below 0 it predicts nothing. `too noisy`: the "
-        "law explains no more than chance (F test, Holm over the model's benchmarks): mixtures cannot be compared on this "
-        "benchmark from these runs.\n"
+        "variance that the law predicts of runs left out one at a time; at or below 0 it predicts nothing. "
+        "`too noisy`: the law explains no more than chance (F test, Holm over the model's benchmarks): mixtures "
+        "cannot be compared on this benchmark from these runs.\n"
     )
     yield "| model | benchmark | spread | noise | explained | corrected p | |"
     yield "|---|---|---:|---:|---:|---:|---|"

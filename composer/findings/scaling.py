@@ -96,7 +96,7 @@ class ScalingCurve:
         reason: Why there is no law; None where there is one. Every field below is None or empty where there is none.
         exponent: The likeliest one, with its interval. No lower end: a logarithm, which has no asymptote, is not
             excluded. No upper end: a single step from the smallest size to the next is not excluded.
-        asymptote: The score at infinite size, with its interval; no value where a logarithm is likeliest.
+        asymptote: The score at infinite size, with its interval; no value and no ends where a logarithm is likeliest.
         coefficient: At the likeliest exponent; None where a logarithm is likeliest.
         p_form: p-value of the lack of fit; a small one says that the law is wrong and its intervals with it. None
             with fewer than four sizes.
@@ -194,6 +194,8 @@ def _study(name: str, values: Values, items: Items) -> _Study:
         return _Study(runs, table, seeds, items, no_test, no_test, None, None, None)
     trend = page_test([runs.score[runs.seed == place] for place in range(len(seeds))])
     no_law = _no_law(runs)
+    if no_law is not None and items == "random":  # the draw of the items is then not told from the trend either
+        return _Study(runs, table, seeds, items, no_law, no_law, trend, None, None)
     law = None if no_law else fit(runs, noise(runs, table, items))
     p = max(trend.p, law.p_slope()) if law and items == "random" else trend.p
     return _Study(runs, table, seeds, items, None, no_law, trend, law, p)

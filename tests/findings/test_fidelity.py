@@ -95,7 +95,7 @@ def metric(
     signal: float, noise: float, arms: int = 6, seeds: int = 3, items: int = 5, draw: int = 0
 ) -> dict[str, dict]:
     draws = np.random.default_rng(draw)
-    own, of_seed = draws.normal(0, 0.2, items), draws.normal(0, 0.5, seeds)
+    own, of_seed = draws.normal(0, 0.2, 5), draws.normal(0, 0.5, seeds)
     return {
         f"arm {arm}": {seed: 0.5 + effect + of_seed[seed] + draws.normal(0, noise) + own for seed in range(seeds)}
         for arm, effect in enumerate(draws.normal(0, signal, arms))
@@ -153,8 +153,10 @@ def test_on_random_items_the_draw_of_the_items_is_noise() -> None:
 
 def test_one_seed_can_be_too_noisy_by_items_but_never_comparable() -> None:
     assert signal_to_noise("m", answered(1, 0)).reason == ONE_SEED
-    noisy = signal_to_noise("m", answered(1, 0), items="random")
-    assert noisy.verdict == "too noisy" and "one seed" in (noisy.reason or "")
+    found = [signal_to_noise("m", answered(1, draw), items="random") for draw in range(40)]
+    noisy = [one for one in found if one.verdict == "too noisy"]
+    assert len(noisy) >= 30 and all("one seed" in (one.reason or "") for one in noisy)
+    assert not [one for one in found if one.verdict == "comparable"]
     clear = {f"a{arm}": {0: np.array([0.1, 0.2, 0.3, 0.4]) * 0.01 + arm} for arm in range(3)}
     told = signal_to_noise("m", clear, items="random")
     assert (told.verdict, told.reason) == ("cannot tell", ONE_SEED)
