@@ -22,6 +22,9 @@ from composer.findings.statistics import Items, half_width
 
 STUDIES = 20_000
 MOST_SEEDS = 100
+GAIN = "the gain of one arm"
+EFFECT = "an effect of the factorial"
+RUNG = "the gain of the highest rung over the lowest"
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,8 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     corrected together; 0: none), `unknown` (benchmarks whose noise is unknown), `benchmarks` (name → items, seed_sd,
     item_sd, residual_sd, source, smallest_gain, seeds_needed), `designs` (name → contrast, family, benchmarks → name →
     smallest_gain, seeds_needed). Gains are in the benchmark's unit. seeds_needed is null where nothing is to be seen,
-    or where more than 100 seeds would be needed.
+    or where more than 100 seeds would be needed. Of a ladder the highest rung is held against the lowest, as two arms
+    are; its own test uses the rungs between them too, and sees no less where scores go one way.
 
     Args:
         plan: The plan's facts; `findings` says how gains are judged, `power` and `detect` among it.
@@ -182,12 +186,9 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     known = {name: noise[name] for name in plan["benchmarks"] if name in noise}
     designs = {}
     for name, design in plan["designs"].items():
-        effects = design["effects"]
-        # An effect is a weighted sum of arms; a gain's two weights have squares that sum to 2.
-        scale = (sum(weight**2 for weight in effects[0]["weights"].values()) / 2) ** 0.5 if effects else 1.0
-        members = len(effects) * len(plan["benchmarks"]) if effects else family
+        contrast, members, scale = _contrast(plan, design, family)
         designs[name] = {
-            "contrast": "an effect of the factorial" if effects else "the gain of one arm",
+            "contrast": contrast,
             "family": members,
             "benchmarks": {benchmark: seen(of, members, scale) for benchmark, of in known.items()},
         }
@@ -209,6 +210,19 @@ def compared_arms(plan: Mapping[str, Any]) -> list[str]:
     by_gain = {arm for design in plan["designs"].values() if "gains" in design["findings"] for arm in _arms(design)}
     made = {arm for design in plan["designs"].values() for arm in _arms(design)}
     return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
+
+
+def _contrast(plan: Mapping[str, Any], design: Mapping[str, Any], family: int) -> tuple[str, int, float]:
+    """What a design is to see, how many such are corrected together, and its scatter as a multiple of a gain's."""
+    if design["effects"]:
+        # An effect is a weighted sum of arms; a gain's two weights have squares that sum to 2.
+        squares = sum(weight**2 for weight in design["effects"][0]["weights"].values())
+        return EFFECT, len(design["effects"]) * len(plan["benchmarks"]), (squares / 2) ** 0.5
+    if "gains" in design["findings"]:
+        return GAIN, family, 1.0
+    alike = [one for one in plan["designs"].values() if one["findings"] == design["findings"]]
+    ladders = sum(len({point["category"] for point in one["points"]}) for one in alike)
+    return RUNG, ladders * len(plan["benchmarks"]), 1.0
 
 
 def _arms(design: Mapping[str, Any]) -> list[str]:

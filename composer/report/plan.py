@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from composer.findings.power import EFFECT, RUNG
+
 UNKNOWN = "?"
 NOTHING = "–"
+SHORT = {EFFECT: "an effect", RUNG: "highest over lowest"}  # gains stand once for all designs
 
 
 def show_plan(plan: Mapping[str, Any], console: Console) -> None:
@@ -74,11 +77,11 @@ def _power(plan: Mapping[str, Any]) -> Table:
         columns.append(f"seeds to see {100 * detect:g} points")
     table = _table("What the study can see", *columns)
     table.columns[1].justify = "left"
-    parts = [("gain of an arm", power["family"], power["benchmarks"])]
+    parts = [("any gain of an arm", power["family"], power["benchmarks"])]
     parts += [
-        (f"effect in {name}", design["family"], design["benchmarks"])
+        (f"{name}: {SHORT[design['contrast']]}", design["family"], design["benchmarks"])
         for name, design in power["designs"].items()
-        if plan["designs"][name]["effects"]
+        if design["contrast"] in SHORT
     ]
     for what, family, benchmarks in parts:
         for name, seen in benchmarks.items() if family else ():
@@ -94,10 +97,8 @@ def _power(plan: Mapping[str, Any]) -> Table:
 def _power_notes(plan: Mapping[str, Any]) -> Iterator[str]:
     power = plan["power"]
     sources = ", ".join(dict.fromkeys(one["source"] for one in power["benchmarks"].values()))
-    yield (
-        f"[dim]points of accuracy, {plan['seeds']} seeds, corrected over {power['family']} gains; "
-        f"noise: {escape(sources)}[/]"
-    )
+    corrected = f"; corrected over {power['family']} gains" if power["family"] else ""
+    yield f"[dim]points of accuracy with {plan['seeds']} seeds{corrected}; noise: {escape(sources)}[/]"
     if power["unknown"]:
         yield (
             f"[dim]unknown for {', '.join(power['unknown'])}: declare benchmarks.noise, or set findings.pilot=RUN[/]"

@@ -13,6 +13,7 @@ from composer.artifacts import write_json
 from composer.errors import FindingsError, RequestError
 from composer.findings.find import find
 from composer.findings.power import (
+    RUNG,
     GainTest,
     Noise,
     declared_noise,
@@ -73,7 +74,8 @@ def test_more_seeds_or_a_smaller_family_or_less_noise_see_smaller_gains(
 
     for kind in ("fixed", "random"):
         here = smallest(rule(seeds, family, kind))
-        assert smallest(rule(seeds + 2, family, kind)) < here
+        # Studies of more seeds are drawn anew, and where items are what scatters, seeds change little.
+        assert smallest(rule(seeds + 2, family, kind)) < 1.05 * here
         assert smallest(rule(seeds, family + 5, kind)) > here
         assert smallest(rule(seeds, family, kind, power=0.9)) > here
         assert smallest(rule(seeds, family, kind), 2.0) == pytest.approx(2 * here)
@@ -138,7 +140,7 @@ def test_a_pilot_stands_before_what_is_declared(run: Path, tmp_path: Path) -> No
 
 def plan(**more: object) -> dict[str, object]:
     arms = {name: {"declared": True} for name in ("base", "a", "b", "ab")} | {"rung": {"declared": False}}
-    points = [{"arm": name} for name in arms]
+    points = [{"arm": name, "category": "mcqa"} for name in arms]
     effects = [{"weights": {"base": -0.5, "a": 0.5, "b": -0.5, "ab": 0.5}}]
     return {
         "arms": arms,
@@ -167,15 +169,18 @@ def test_a_plan_says_what_its_family_of_gains_can_see() -> None:
     assert found["unknown"] == ["y"]
     assert found["benchmarks"]["x"]["smallest_gain"] == smallest_gain(noise(), rule(4, 8))
     assert found["benchmarks"]["x"]["seeds_needed"] == seeds_needed(noise(), 0.1, rule(4, 8))
-    assert found["designs"]["dose"]["benchmarks"]["x"] == {
-        "smallest_gain": smallest_gain(noise(), rule(4, 8)),
-        "seeds_needed": seeds_needed(noise(), 0.1, rule(4, 8)),
+    # One ladder on two benchmarks: its highest rung against its lowest.
+    dose = found["designs"]["dose"]
+    assert (dose["contrast"], dose["family"]) == (RUNG, 2)
+    assert dose["benchmarks"]["x"] == {
+        "smallest_gain": smallest_gain(noise(), rule(4, 2)),
+        "seeds_needed": seeds_needed(noise(), 0.1, rule(4, 2)),
     }
     # An effect of four arms scatters less than a gain of two: by the root of 4 × 0.25 against 2.
     effect = found["designs"]["factorial"]
     assert effect["family"] == 2
     assert effect["benchmarks"]["x"]["smallest_gain"] == pytest.approx(
-        smallest_gain(noise(), rule(4, 2)) * 0.5**0.5  # type: ignore[operator]
+        (smallest_gain(noise(), rule(4, 2)) or 0.0) * 0.5**0.5
     )
 
 
