@@ -1,8 +1,8 @@
 """The engines that lm-eval generates with: transformers' own, or vLLM for long thinking at scale.
 
 Both are taught two things about thinking models. The end of thinking is found by its token id, since many tokenisers
-drop `</think>` with the other special tokens; and thinking that a chat template opens in the prompt is marked as open in
-the reply, so that thinking that never ends is seen as such.
+drop `</think>` with the other special tokens; and thinking that a chat template opens in the prompt is marked as open
+in the reply, so that thinking that never ends is seen as such.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 An item (`doc`) says in `mode` whether it was asked with thinking (`think`) or without (`no_think`), and may say in
 `part` which part of its benchmark it is. Beside `accuracy` each grade holds what a bare accuracy hides:
 `unfinished` (the thinking never ended), `unanswered` (no answer was stated) and `in_mode` (it thought as it was asked
-to, or not). Where the thinking never ended, the answer is wrong; where thinking was not asked for, so is one that thinks.
+to, or not). An answer is wrong where the thinking never ended, and where it thinks though asked not to.
 """
 
 from __future__ import annotations
