@@ -1,4 +1,4 @@
-"""Does composer read final answers as the people did who labelled real traces? Prints the agreement, and each difference.
+"""Does composer read final answers as the graders did who labelled real traces? Prints how often, and each difference.
 
     COMPOSER_DATA=… python benchmarks/extraction.py > benchmarks/extraction.md
 

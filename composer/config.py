@@ -21,6 +21,7 @@ REST = ("rescaled", "fixed")
 OPERATIONS = ("drop", "replace", "resize", "scale", "set", "share")
 SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
 DTYPES = ("float32", "bfloat16")
+EVAL_BACKENDS = ("hf", "vllm")
 ITEMS = ("fixed", "random")
 CORRECTIONS = ("holm", "benjamini_hochberg")
 SHARE_TOLERANCE = 1e-6
@@ -222,9 +223,10 @@ class BenchmarksConfig:
     """The benchmarks of a recipe, each read from an lm-eval task."""
 
     name: str = MISSING
-    tasks: str = MISSING  # a folder of lm-eval tasks below `eval/`, or a path
+    tasks: str = MISSING  # folders of lm-eval tasks below `eval/`, or paths, with commas between them
     of: dict[str, BenchmarkConfig] = field(default_factory=dict)
     batch_size: int = 64
+    eval_backend: str = "hf"  # what generates: transformers, or vllm (an extra, for GPUs)
     limit: int | None = None  # items a task, for a quick look; null is all
     seconds: float = 0.0  # of one evaluation and its start, as far as known: what `composer plan` reckons with
     noise: dict[str, NoiseConfig] = field(default_factory=dict)  # by benchmark, until a run has measured it
@@ -232,10 +234,14 @@ class BenchmarksConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
+<<<<<<< HEAD
         for name, noise in self.noise.items():
             for part in ("seed_sd", "item_sd", "residual_sd"):
                 if not 0 <= getattr(noise, part) < math.inf:
                     yield f"benchmarks.noise.{name}.{part} is {getattr(noise, part)}: it must be finite, at least 0"
+=======
+        yield from _one_of("benchmarks.eval_backend", self.eval_backend, EVAL_BACKENDS)
+>>>>>>> evals
         if self.batch_size < 1:
             yield f"benchmarks.batch_size is {self.batch_size}: it must be at least 1"
         if self.limit is not None and self.limit < 1:

@@ -34,6 +34,15 @@ def eval_folder(tasks: str) -> Path:
     raise ConfigError([f"benchmarks.tasks is {tasks}: it must be one of {known}, or a folder of lm-eval tasks"])
 
 
+def eval_folders(tasks: str) -> list[Path]:
+    """The folders of lm-eval tasks that a config names, one or several with commas between them.
+
+    Raises:
+        ConfigError: There is no such folder.
+    """
+    return [eval_folder(one.strip()) for one in tasks.split(",")]
+
+
 def base_model() -> Path:
     """The mini base's checkpoint."""
     return _PACKAGE / "mini" / "base"

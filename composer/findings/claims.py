@@ -167,7 +167,8 @@ def _of_gain(gain: Gain, expect: Expect) -> Evidence:
         margin = gain.margin or 0.0
         beyond = gain.low > margin or gain.high < -margin
         verdict = "contradicted" if expect != "equivalent" or beyond else OPEN
-    p = gain.p_equivalent_corrected if expect == "equivalent" else gain.p_corrected
+    # The p-value that the verdict rests on: of equivalence, unless a gain that is there decides.
+    p = gain.p_corrected if expect != "equivalent" or verdict == "contradicted" else gain.p_equivalent_corrected
     return Evidence(gain.benchmark, verdict, gain.gain, gain.low, gain.high, p, gain.reason or gain.verdict)
 
 

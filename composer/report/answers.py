@@ -48,7 +48,8 @@ def evidence_said(answer: Answer, evidence: Evidence) -> str:
     if evidence.low is None or evidence.high is None:
         return f"{gain}, {evidence.found}"
     ends = f"[{signed(evidence.low, 'accuracy')}, {signed(evidence.high, 'accuracy')}]"
-    return f"{gain} {ends}: {evidence.found} (corrected p {_p(evidence.p)})"
+    equal = answer.expect == "equivalent" and evidence.verdict != "contradicted"
+    return f"{gain} {ends}, corrected p {_p(evidence.p)}{' of equivalence' if equal else ''}"
 
 
 def dose_said(finding: DoseFinding) -> str:
@@ -69,7 +70,9 @@ def curve_said(finding: ScalingFinding) -> str:
         return f"{curve.verdict}: {curve.reason}" if curve.reason else curve.verdict
     low = "0" if curve.exponent.low is None else f"{curve.exponent.low:.2f}"
     high = "∞" if curve.exponent.high is None else f"{curve.exponent.high:.2f}"
-    return f"{curve.verdict}, trend p {_p(curve.p_corrected)}, exponent {curve.exponent.value:.2f} [{low}, {high}]"
+    misfit = f"; the law does not fit (p {_p(curve.p_form)})" if curve.p_form is not None and curve.p_form < 0.05 else ""
+    exponent = f"exponent {curve.exponent.value:.2f} [{low}, {high}]"
+    return f"{curve.verdict}, trend p {_p(curve.p_corrected)}, {exponent}{misfit}"
 
 
 def hold_out_said(finding: ScalingFinding) -> str | None:

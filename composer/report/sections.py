@@ -37,7 +37,7 @@ def answers(results: Results) -> Markup | None:
 def _answer(results: Results, answer: Answer) -> Markup:
     labels = {one.name: one.label for one in results.benchmarks}
     told = [
-        tag("li", tag("b", labels[one.benchmark]), f" {evidence_said(answer, one)}", f" — {one.verdict}")
+        tag("li", tag("b", labels[one.benchmark]), f" {evidence_said(answer, one)}: {one.verdict}")
         for one in answer.evidence
     ]
     source = f" ({answer.source})" if answer.source else ""

@@ -20,6 +20,7 @@ from composer.recipe import Recipe
 from composer.study.designs import Design, pool_problems
 from composer.study.designs.variants import multiple
 from composer.study.runner import Trial
+from composer.trial.backends import check_backend
 from composer.trial.spec import trial_key, trial_spec
 
 PLAN_VERSION = 2
@@ -205,9 +206,10 @@ def check_needs(recipe: Recipe) -> None:
     """Refuses, before anything is downloaded, what this machine cannot run.
 
     Raises:
-        NeedsError: A GPU is needed and there is none, or the network is needed.
+        NeedsError: A GPU is needed and there is none, the network is needed, or an extra package is missing.
     """
     config = recipe.config
+    check_backend(config.benchmarks.eval_backend)
     lines = [
         f"{group}={part.name} needs {' and '.join(_NEED[need] for need in part.needs)}"
         for group, part in (("pool", config.pool), ("model", config.model), ("benchmarks", config.benchmarks))

@@ -144,7 +144,8 @@ def _serve() -> None:
         same = False
         with contextlib.suppress(Exception):
             answer, gold = (
-                parse(f"\\boxed{{{text}}}", [LatexExtractionConfig()], parsing_timeout=None) for text in json.loads(line)
+                parse(f"\\boxed{{{text}}}", [LatexExtractionConfig()], parsing_timeout=None)
+                for text in json.loads(line)
             )
             same = bool(answer and gold and verify(gold, answer, timeout_seconds=None))
         print(json.dumps(same), flush=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from composer.errors import TrialError
+from composer.trial.backends import language_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,44 +45,62 @@ def evaluate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     tasks: Sequence[str],
-    folder: Path,
+    folder: Path | Sequence[Path],
     batch_size: int,
     limit: int | None,
+    backend: str = "hf",
 ) -> Evaluation:
-    """Evaluates `model` on lm-eval `tasks`, which are declared in `folder` or ship with lm-eval.
+    """Evaluates `model` on lm-eval `tasks`, which are declared in `folder` (or several) or ship with lm-eval.
+
+    A task that declares `mode` in its metadata, `think` or `no_think`, is asked with the chat template's
+    `enable_thinking` set to match; templates that know no such switch leave it unread.
 
     Raises:
         TrialError: lm-eval does not know a task.
+        NeedsError: The backend is not installed.
     """
     from lm_eval import simple_evaluate
-    from lm_eval.models.huggingface import HFLM
     from lm_eval.tasks import TaskManager
 
     model.eval()
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
+    folders = [str(one) for one in ([folder] if isinstance(folder, Path) else folder)]
+    manager = TaskManager(include_path=folders, include_defaults=False)
     if not set(tasks) <= set(manager.all_tasks):
-        manager = TaskManager(include_path=str(folder))  # reads all of lm-eval's own tasks, some seconds
+        manager = TaskManager(include_path=folders)  # reads all of lm-eval's own tasks, some seconds
     if unknown := sorted(set(tasks) - set(manager.all_tasks)):
-        raise TrialError(f"lm-eval knows no task {', '.join(unknown)}: neither {folder} nor lm-eval declares it")
-    with _quiet():
-        lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, max_length=tokenizer.model_max_length)
-        results = simple_evaluate(
-            model=lm,
-            tasks=list(tasks),
-            task_manager=manager,
-            apply_chat_template=True,
-            log_samples=True,
-            bootstrap_iters=0,
-            limit=limit,
-        )
-    if results is None:
-        raise TrialError("lm-eval returned no results: evaluation runs on the first process only")
-    rows = [row for task, samples in results["samples"].items() for sample in samples for row in _rows(task, sample)]
-    scores = {
-        task: {name: float(value) for name, value in found.items() if "," in name and isinstance(value, float | int)}
-        for task, found in results["results"].items()
-    }
+        declared = ", ".join(folders)
+        raise TrialError(f"lm-eval knows no task {', '.join(unknown)}: neither {declared} nor lm-eval declares it")
+    scores: dict[str, dict[str, float]] = {}
+    rows: list[dict[str, Any]] = []
+    with _quiet(), language_model(backend, model, tokenizer, batch_size) as lm:
+        for mode, of_mode in _by_mode(manager, tasks).items():
+            lm.set_mode(mode)
+            results = simple_evaluate(
+                model=lm,
+                tasks=of_mode,
+                task_manager=manager,
+                apply_chat_template=True,
+                log_samples=True,
+                bootstrap_iters=0,
+                limit=limit,
+            )
+            if results is None:
+                raise TrialError("lm-eval returned no results: evaluation runs on the first process only")
+            for task, found in results["results"].items():
+                numbers = {name: value for name, value in found.items() if "," in name}
+                scores[task] = {name: float(one) for name, one in numbers.items() if isinstance(one, float | int)}
+            rows += [row for task, samples in results["samples"].items() for one in samples for row in _rows(task, one)]
     return Evaluation(scores, pa.Table.from_pylist(rows, ITEMS_SCHEMA))
+
+
+def _by_mode(manager: Any, tasks: Sequence[str]) -> dict[str | None, list[str]]:
+    """The tasks by the mode that their metadata declares, those without one first."""
+    found: dict[str | None, list[str]] = {}
+    for task in tasks:
+        metadata = (manager.task_index[task].cfg or {}).get("metadata")
+        mode = metadata.get("mode") if isinstance(metadata, dict) else None
+        found.setdefault(mode, []).append(task)
+    return dict(sorted(found.items(), key=lambda one: one[0] or ""))
 
 
 def _rows(task: str, sample: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""What a reply says: its thinking, its answer, and the final answer that it states.
+r"""What a reply says: its thinking, its answer, and the final answer that it states.
 
-The tasks under `eval/` ask for a form ("the last line is 정답: and the letter", "the answer in \\boxed{}"), but models
+The tasks under `eval/` ask for a form ("the last line is 정답: and the letter", "the answer in \boxed{}"), but models
 keep to it loosely, so all usual forms in Korean and English are read. Nothing is guessed: a reply that states no
 answer has none.
 """
@@ -28,7 +28,7 @@ _LATEX = re.compile(r"\\(?:text|textbf|mathbf|mathrm|mathit|boldsymbol|mbox)\s*\
 _CIRCLED = str.maketrans("①②③④⑤", LETTERS)
 
 _LETTER = r"[(\[（<]?\s*([A-E①-⑤])(?![A-Za-z0-9])\s*[)\]）>]?"
-_CHOICE_STATED = re.compile(rf"(?:{_STATES})[\s*_]*(?:은|는|이|:|：|is)?[\s*_:：]*{_LETTER}(?P<rest>[^\n]*)", re.IGNORECASE)
+_CHOICE_STATED = re.compile(rf"(?i:{_STATES})[\s*_]*(?:은|는|이|:|：|is)?[\s*_:：]*{_LETTER}(?=(?P<rest>[^\n]*))")
 _CHOICE_ALONE = re.compile(rf"^[\s*_#>]*{_LETTER}[\s*_]*(?:[.:)].*|번|입니다\.?)?\s*$")
 _DENIED = re.compile(r"^[\s*_]*(?:가|이|은|는|번이|번은)?\s*(?:아니|아닙|틀|오답|not\b)")
 _SHARED = re.compile(rf"^[\s*_]*(?:,|/|와|과|및|또는|혹은|이나|나|or\b|and\b)\s*[*_]*{_LETTER}")
@@ -65,9 +65,9 @@ def read(text: str) -> Reply:
 
 
 def stated_answer(answer: str) -> str | None:
-    """The final answer that a text states, as written but for markup around it, or None.
+    r"""The final answer that a text states, as written but for markup around it, or None.
 
-    The last of: a line that begins "정답:" or "Answer:"; the last `\\boxed{…}`, whichever comes later; failing these,
+    The last of: a line that begins "정답:" or "Answer:"; the last `\boxed{…}`, whichever comes later; failing these,
     a sentence such as "정답은 12입니다"; a last code block; or the whole text, where it is one line.
     """
     stated = [(match.start(), match["value"]) for match in _STATED.finditer(answer) if _clean(match["value"])]
@@ -82,7 +82,7 @@ def stated_answer(answer: str) -> str | None:
 
 
 def boxes(text: str) -> list[tuple[int, str]]:
-    """Where each `\\boxed{…}` begins and what it holds, braces balanced; one that never closes is left out."""
+    r"""Where each `\boxed{…}` begins and what it holds, braces balanced; one that never closes is left out."""
     found = []
     for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text):
         depth, place = 1, match.end()
@@ -95,22 +95,24 @@ def boxes(text: str) -> list[tuple[int, str]]:
 
 
 def stated_letter(answer: str, options: Sequence[str] = ()) -> str | None:
-    """The letter A to E that a text states as its choice, or None where it states none, or two at once.
+    r"""The letter A to E that a text states as its choice, or None where it states none, or two at once.
 
-    Read are "정답: B", "정답은 (B)입니다", "Answer: **B**", `\\boxed{B}`, circled numbers (② is B), a line that is the
+    Read are "정답: B", "정답은 (B)입니다", "Answer: **B**", `\boxed{B}`, circled numbers (② is B), a line that is the
     letter alone, and, where `options` are given, the words of exactly one option in place of its letter.
     """
-    choices = [(match.start(), match) for match in _CHOICE_STATED.finditer(_plain(answer))]
-    choices = [(start, match) for start, match in choices if not _DENIED.match(match["rest"])]
-    if choices:
-        match = choices[-1][1]
-        return None if _SHARED.match(match["rest"]) else _as_letter(match[1])
-    for _, content in reversed(boxes(answer)):
-        if match := _CHOICE_ALONE.match(_plain(content)):
-            return _as_letter(match[1])
+    text = _plain(answer)
+    found: list[tuple[int, str | None]] = [
+        (match.start(), None if _SHARED.match(match["rest"]) else match[1])
+        for match in _CHOICE_STATED.finditer(text)
+        if not _DENIED.match(match["rest"])
+    ]
+    found += [(place, match[1]) for place, held in boxes(text) if (match := _CHOICE_ALONE.match(held))]
+    if found:
+        letter = max(found, key=lambda one: one[0])[1]
+        return None if letter is None else _as_letter(letter)
     if option := _named_option(answer, options):
         return option
-    lines = [line for line in _plain(answer).splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip()]
     match = _CHOICE_ALONE.match(lines[-1]) if lines else None
     return _as_letter(match[1]) if match else None
 

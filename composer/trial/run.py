@@ -86,11 +86,12 @@ def run(folder: Path) -> dict[str, Any]:
     with _phase("evaluate", clock):
         wanted = spec["benchmarks"]
         tasks = [metric["task"] for of in wanted["of"].values() for metric in (of["accuracy"], of["smooth"]) if metric]
-        from composer.resources import eval_folder
+        from composer.resources import eval_folders
 
         evaluation = evaluate(
-            model, tokenizer, sorted(set(tasks)), eval_folder(wanted["tasks"]), wanted["batch_size"], wanted["limit"]
-        )
+            model, tokenizer, sorted(set(tasks)), eval_folders(wanted["tasks"]), wanted["batch_size"], wanted["limit"],
+            wanted["eval_backend"],
+        )  # fmt: skip
     pq.write_table(evaluation.items, folder / "items.parquet", compression="zstd")
     record = {
         "version": RECORD_VERSION,

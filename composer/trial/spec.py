@@ -10,7 +10,7 @@ from typing import Any
 from composer import __version__
 from composer.artifacts import digest, file_digest, folder_digest
 from composer.config import BenchmarksConfig, ModelConfig, TrainerConfig
-from composer.resources import base_model, eval_folder
+from composer.resources import base_model, eval_folders
 
 SPEC_VERSION = 1
 _LIBRARIES = ("torch", "transformers", "accelerate", "lm_eval", "tokenizers")
@@ -41,9 +41,15 @@ def trial_key(spec: dict[str, Any]) -> str:
     settings = {name: value for name, value in spec["trainer"].items() if name not in {"name", "keep_checkpoint"}}
     model = {name: spec["model"][name] for name in ("path", "revision", "dtype", "digest")}
     scores = {name: spec["benchmarks"][name] for name in ("tasks", "of", "batch_size", "limit", "digest")}
+<<<<<<< HEAD
     scores["of"] = {
         name: {"label": "", "accuracy": of["accuracy"], "smooth": of["smooth"]} for name, of in scores["of"].items()
     }
+=======
+    if spec["benchmarks"].get("eval_backend", "hf") != "hf":  # trials of before there was a choice keep their keys
+        scores["eval_backend"] = spec["benchmarks"]["eval_backend"]
+    scores["of"] = {name: {**of, "label": ""} for name, of in scores["of"].items()}
+>>>>>>> evals
     determining = {
         "mixture": spec["mixture"]["digest"],
         "model": model,
@@ -69,4 +75,5 @@ def _model_digest(model: ModelConfig) -> str | None:
 
 
 def _tasks_digest(benchmarks: BenchmarksConfig) -> str:
-    return folder_digest(eval_folder(benchmarks.tasks))
+    digests = [folder_digest(folder) for folder in eval_folders(benchmarks.tasks)]
+    return digests[0] if len(digests) == 1 else digest(digests)
