@@ -234,14 +234,11 @@ class BenchmarksConfig:
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
-<<<<<<< HEAD
         for name, noise in self.noise.items():
             for part in ("seed_sd", "item_sd", "residual_sd"):
                 if not 0 <= getattr(noise, part) < math.inf:
                     yield f"benchmarks.noise.{name}.{part} is {getattr(noise, part)}: it must be finite, at least 0"
-=======
-        yield from _one_of("benchmarks.eval_backend", self.eval_backend, EVAL_BACKENDS)
->>>>>>> evals
+        yield from one_of("benchmarks.eval_backend", self.eval_backend, EVAL_BACKENDS)
         if self.batch_size < 1:
             yield f"benchmarks.batch_size is {self.batch_size}: it must be at least 1"
         if self.limit is not None and self.limit < 1:

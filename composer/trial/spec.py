@@ -41,15 +41,11 @@ def trial_key(spec: dict[str, Any]) -> str:
     settings = {name: value for name, value in spec["trainer"].items() if name not in {"name", "keep_checkpoint"}}
     model = {name: spec["model"][name] for name in ("path", "revision", "dtype", "digest")}
     scores = {name: spec["benchmarks"][name] for name in ("tasks", "of", "batch_size", "limit", "digest")}
-<<<<<<< HEAD
+    if spec["benchmarks"].get("eval_backend", "hf") != "hf":  # trials of before there was a choice keep their keys
+        scores["eval_backend"] = spec["benchmarks"]["eval_backend"]
     scores["of"] = {
         name: {"label": "", "accuracy": of["accuracy"], "smooth": of["smooth"]} for name, of in scores["of"].items()
     }
-=======
-    if spec["benchmarks"].get("eval_backend", "hf") != "hf":  # trials of before there was a choice keep their keys
-        scores["eval_backend"] = spec["benchmarks"]["eval_backend"]
-    scores["of"] = {name: {**of, "label": ""} for name, of in scores["of"].items()}
->>>>>>> evals
     determining = {
         "mixture": spec["mixture"]["digest"],
         "model": model,
