@@ -25,9 +25,8 @@ PARTS = {
 
 def main(studies: int = 1000, seed: int = 0, processes: int = 2) -> None:
     """Runs every part and prints its table."""
-    print(
-        f"# Calibration of findings\n\n`python benchmarks/calibration.py {studies} {seed} {processes}`, two shared cores."
-    )
+    command = f"python benchmarks/calibration.py {studies} {seed} {processes}"
+    print(f"# Calibration of findings\n\n`{command}`, two shared cores.")
     for title, part in PARTS.items():
         started = time.monotonic()
         found = part.table(part.run(studies, seed, processes))

@@ -70,8 +70,9 @@ def curve_said(finding: ScalingFinding) -> str:
         return f"{curve.verdict}: {curve.reason}" if curve.reason else curve.verdict
     low = "0" if curve.exponent.low is None else f"{curve.exponent.low:.2f}"
     high = "∞" if curve.exponent.high is None else f"{curve.exponent.high:.2f}"
-    misfit = f"; the law does not fit (p {_p(curve.p_form)})" if curve.p_form is not None and curve.p_form < 0.05 else ""
     exponent = f"exponent {curve.exponent.value:.2f} [{low}, {high}]"
+    poor = curve.p_form is not None and curve.p_form < 0.05
+    misfit = f"; the law does not fit (p {_p(curve.p_form)})" if poor else ""
     return f"{curve.verdict}, trend p {_p(curve.p_corrected)}, {exponent}{misfit}"
 
 
