@@ -167,7 +167,7 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     item_sd, residual_sd, source, smallest_gain, seeds_needed), `designs` (name → contrast, family, benchmarks → name →
     smallest_gain, seeds_needed). Gains are in the benchmark's unit. seeds_needed is null where nothing is to be seen,
     or where more than 100 seeds would be needed. Of a ladder the highest rung is held against the lowest, as two arms
-    are; its own test uses the rungs between them too, and sees no less where scores go one way.
+    are; its own test is another one, which uses the rungs between them too.
 
     Args:
         plan: The plan's facts; `findings` says how gains are judged, `power` and `detect` among it.

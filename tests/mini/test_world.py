@@ -1,5 +1,6 @@
 """The mini world: real facts split by entity, problems whose steps are right, one token a name."""
 
+import importlib.util
 import itertools
 import random
 import re
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from composer.config import PoolConfig
 from composer.mini import arithmetic, daily, facts, items, mcqa, plain, rows
 from composer.mini.korean import copula, object_, subject, topic
+from composer.mini.modes import SWITCH
 from composer.mini.tokenizer import build
-from composer.resources import base_model
+from composer.pool import open_pool
+from composer.resources import base_model, eval_folder
 
 seeds = st.integers(0, 2**32)
 
@@ -99,6 +103,59 @@ def test_half_of_a_50k_mixture_needs_no_repeats():
     for category in ("openthought", "ko_r1_stem", "daily"):
         stream = {row for row in itertools.islice(rows.draw(category, 0), 27000)}
         assert len(stream) >= 25000, category
+
+
+def test_rows_without_thinking_are_asked_by_the_switch_and_answer_at_once():
+    drawn = list(itertools.islice(rows.draw(rows.NO_THINK, 0), 2000))
+    assert {stratum for stratum, *_ in drawn} == {"openthought", "mcqa"}
+    heldout = {fact.entity for relation in facts.RELATIONS for fact in facts.facts_of(relation, "heldout")}
+    asked = {*items.mclm_ko()["test"]["question"], *items.kmmlu_redux()["test"]["question"]}
+    for stratum, prompt, response, mode in drawn:
+        assert prompt.endswith(SWITCH) and "<think>" not in response and mode == "no_think"
+        question = prompt.removesuffix(SWITCH)
+        assert question not in asked
+        form = r"답은 \d+개입니다\." if stratum == "openthought" else r"정답은 [A-D]입니다\."
+        assert re.fullmatch(form, response)
+        if stratum == "mcqa":
+            assert re.split(r"[의에이가] ?", question, maxsplit=1)[0] not in heldout
+
+
+def test_a_pool_with_rows_without_thinking_holds_those_of_one_without():
+    def ids(**more):
+        index = open_pool(PoolConfig(name="mini", kind="mini", rows=2000, **more)).index
+        found = {category: set() for category in index.categories}
+        for row, place in zip(index.ids.to_pylist(), index.stratum, strict=True):
+            found[index.strata[place][0]].add(row)
+        return found
+
+    without, both = ids(), ids(no_think_share=0.05)
+    assert len(both.pop(rows.NO_THINK)) == 100
+    assert both == without
+
+
+def test_an_answer_that_thinks_is_wrong_where_it_was_asked_not_to():
+    found = importlib.util.spec_from_file_location("grade", eval_folder("mini") / "grade.py")
+    grade = importlib.util.module_from_spec(found)
+    found.loader.exec_module(grade)
+    for item, judge in (
+        (items.mclm_ko_no_think()["test"][0], grade.number_at_once),
+        (items.kmmlu_redux_no_think()["test"][0], grade.letter_at_once),
+    ):
+        assert judge(item, [item["response"]]) == {"accuracy": 1.0}
+        assert judge(item, ["<think>음.</think>" + item["response"]]) == {"accuracy": 0.0}
+        assert judge({**item, "answer": "?"}, [item["response"]]) == {"accuracy": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("thinking", "at_once"),
+    [(items.kmmlu_redux, items.kmmlu_redux_no_think), (items.mclm_ko, items.mclm_ko_no_think)],
+)
+def test_the_same_items_are_asked_in_both_modes(thinking, at_once):
+    for plainly, switched in zip(thinking()["test"], at_once()["test"], strict=True):
+        assert switched["question"] == plainly["question"] + SWITCH
+        assert switched["answer"] == plainly["answer"]
+        assert "<think>" in plainly["response"] and "<think>" not in switched["response"]
+        assert plainly["response"].endswith(switched["response"])
 
 
 def test_a_reply_is_graded_fitting_only_if_it_fits():
