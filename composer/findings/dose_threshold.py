@@ -91,4 +91,5 @@ def _over_steepness(curves: Grid, taken: Array) -> Array:
     left, middle, right = table[row, inner - 1], table[row, inner], table[row, inner + 1]
     with np.errstate(invalid="ignore", divide="ignore"):
         rise = (right - left) ** 2 / (8 * (2 * middle - left - right))
-    return table[row, best] + np.where((inner == best) & np.isfinite(rise), rise, 0.0)
+    refined: Array = table[row, best] + np.where((inner == best) & np.isfinite(rise), rise, 0.0)
+    return refined
