@@ -39,6 +39,11 @@ SEED_SD, RUN_SD = 0.005, 0.005  # what a seed does to all its runs; what is left
 SEEDS, ITEMS = (2, 3, 5), (100, 1000)
 TARGET, MOST_FALSE = 0.93, 0.05
 CURVES_COMPARED = 200
+TITLES = {
+    "ladder": f"A ladder of 8 doses: covered, at least {TARGET:.0%}; given where flat, at most {MOST_FALSE:.0%}",
+    "adaptive": "The adaptive rule, stopped when it likes: likewise",
+    "compared": "The adaptive rule with half the trials of a fixed ladder of 8 doses",
+}
 OUTER, INNER = 24, 18  # candidates of the comparison, and of the calibration, which looks ahead more often
 
 
@@ -250,14 +255,23 @@ def _comparison(studies: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def _printed(rows: list[dict[str, Any]]) -> None:
-    print("\n| " + " | ".join(rows[0]) + " |\n|" + " --- |" * len(rows[0]))
-    for row in rows:
-        print(
-            "| "
-            + " | ".join(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values())
-            + " |"
-        )
+def table(tables: Mapping[str, list[dict[str, Any]]]) -> str:
+    """All three tables as Markdown, with what misses its target."""
+    parts = []
+    for name, rows in tables.items():
+        lines = [f"**{TITLES[name]}**", "", "| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
+        lines += ["| " + " | ".join(_shown(value) for value in row.values()) + " |" for row in rows]
+        parts.append("\n".join(lines))
+    parts.append("Widths are in doublings of the dose, an end that is not bounded taken at the ladder's end.")
+    missed = misses(tables)
+    parts.append("\n".join(f"- Missed: {one}" for one in missed) or "No target is missed.")
+    return "\n\n".join(parts)
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "–" if value != value else f"{value:.3f}"
 
 
 def main() -> None:
@@ -268,11 +282,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     start = time.perf_counter()
-    tables = run(given.studies, given.seed, given.processes)
-    for rows in tables.values():
-        _printed(rows)
-    print("\nWidths are in doublings of the dose, an end that is not bounded taken at the ladder's end.")
-    print("\n".join(misses(tables)) or "No target is missed.")
+    print(table(run(given.studies, given.seed, given.processes)))
     print(f"{given.studies} studies a cell, {given.processes} processes, {time.perf_counter() - start:.0f} s")
 
 

@@ -212,7 +212,7 @@ def _curve(
     ladder: Ladder, found: tuple[Candidate, ...], possible: Profile, curves: Grid, fraction: float
 ) -> tuple[CurvePoint, ...]:
     low, full = float(ladder.doses[0]), float(ladder.doses[-1])
-    dose = low + (full - low) * np.linspace(0, 1, CURVE_DOSES)
+    dose = low + (full - low) * np.linspace(0, 1, CURVE_DOSES) ** 2  # thresholds lie low: they get the finer steps
     gain = averaged_gain(dose, found, fraction, low, full)
     lower, upper = band(possible, curves, ladder, fraction, dose)
     return tuple(
