@@ -11,7 +11,7 @@ import numpy as np
 from composer.errors import FindingsError
 from composer.findings.dose_models import SHAPES, Candidate, Grid, averaged_gain, candidates, grid
 from composer.findings.dose_runs import ItemScores, Ladder, free_fit, read_ladder, sums
-from composer.findings.dose_threshold import ABOVE, BELOW, PROFILE, Profile, band, bounds, profile
+from composer.findings.dose_threshold import ABOVE, BELOW, PROFILE, Profile, band, bounds, profile, reach
 from composer.findings.dose_trend import TREND, trend_test
 from composer.findings.statistics import LEVEL, NO_VARIANCE, ONE_SEED
 
@@ -148,7 +148,7 @@ def dose_response(
     of = sums(ladder.at, ladder.levels, ladder.score)
     curves = grid(tuple(ladder.doses.tolist()), fraction)
     p, sign = trend_test(ladder, of, fraction)
-    possible = profile(of, curves, ladder.variance, ladder.df, level, sign)
+    possible = profile(of, curves, reach(ladder.noise, level), sign)
     response = _response(
         ladder,
         level,
@@ -168,9 +168,9 @@ def dose_response(
 def _untestable(ladder: Ladder) -> str | None:
     if len(ladder.doses) == 1:
         return ONE_DOSE
-    if not ladder.df:
+    if not ladder.replicates.df:
         return ONE_SEED
-    return NO_VARIANCE if ladder.variance == 0 else None
+    return None if ladder.noise else NO_VARIANCE
 
 
 def _response(ladder: Ladder, level: float, **more: Any) -> DoseResponse:
@@ -180,8 +180,8 @@ def _response(ladder: Ladder, level: float, **more: Any) -> DoseResponse:
         "items": ladder.items,
         "level": level,
         "paired": ladder.paired,
-        "run_sd": ladder.variance**0.5 if ladder.df else None,
-        "df": ladder.df,
+        "run_sd": ladder.variance**0.5 if ladder.replicates.df else None,
+        "df": ladder.replicates.df,
         "p": None,
         "test": TREND,
         "p_fit": None,
@@ -205,7 +205,9 @@ def _p_fit(ladder: Ladder, misfit: float) -> float | None:
     from scipy.special import fdtrc
 
     free = len(ladder.doses) - 1 - SHAPES["hill"]
-    return float(fdtrc(free, ladder.df, max(0.0, misfit) / free / ladder.variance)) if free > 0 else None
+    if free < 1:
+        return None
+    return max(float(fdtrc(free, part.df, max(0.0, misfit) / free / part.variance)) for part in ladder.noise)
 
 
 def _curve(

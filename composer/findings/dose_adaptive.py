@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from composer.findings.dose import FRACTION, DoseResponse
 from composer.findings.dose_models import Array, grid, hill, slopes
 from composer.findings.dose_runs import ItemScores, Ladder, read_ladder, sums
+from composer.findings.dose_threshold import reach
 from composer.findings.statistics import LEVEL
 
 CURVES = 16  # that stand for all that the runs leave possible
@@ -63,7 +64,7 @@ def next_dose(
     ladder = read_ladder(scores)
     tried = ladder.doses.tolist()
     left = [dose for dose in sorted(set(map(float, candidates))) if tried[0] < dose < tried[-1] and dose not in tried]
-    if not left or not ladder.df or ladder.variance == 0:
+    if not left or not ladder.noise:
         return None
     outlook = _outlook(ladder, fraction, 1.0 if higher_is_better else -1.0)
     lowest = tried[0] or min(left[0], tried[1])  # the logarithm needs an end above 0
@@ -92,7 +93,8 @@ def _outlook(ladder: Ladder, fraction: float, sign: float) -> _Outlook:
     curves = grid(tuple(ladder.doses.tolist()), fraction)
     slope, _, taken = slopes(curves.x, sums(ladder.at, ladder.levels, ladder.score))
     slope, taken = (np.where(slope * sign > 0, of, 0.0) for of in (slope, taken))
-    likely = (1 + (taken.max() - taken) / (ladder.variance * ladder.df)) ** (-(ladder.df + 1) / 2)
+    df = ladder.replicates.df
+    likely = (1 + (taken.max() - taken) / (ladder.variance * df)) ** (-(df + 1) / 2)
     share = np.cumsum(likely)
     chosen = np.searchsorted(share, (np.arange(CURVES) + 0.5) / CURVES * share[-1])
     of_level = np.eye(int(ladder.levels.max()) + 1)[ladder.levels]
@@ -110,8 +112,6 @@ def _expected_width(
     ladder: Ladder, outlook: _Outlook, dose: float, fraction: float, level: float, lowest: float
 ) -> float:
     """The width, in log dose, of the interval after a run of every seed at `dose`; the mean over the outlook."""
-    from scipy.special import stdtrit
-
     doses = np.sort(np.append(ladder.doses, dose))
     at, levels, scores = _with_runs(ladder, outlook, dose, fraction)
     indicator, of_level = np.eye(len(doses))[at], np.eye(int(levels.max()) + 1)[levels]
@@ -123,8 +123,8 @@ def _expected_width(
     taken = np.where(products * outlook.slope >= 0, products, 0.0) ** 2 / norms[:, None]
     first = np.flatnonzero(np.diff(curves.place, prepend=-1))
     best = np.maximum.reduceat(taken, first, axis=0)
-    df = ladder.df + len(ladder.seeds) - 1
-    kept = best.max(axis=0) - best <= float(stdtrit(df, (1 + level) / 2)) ** 2 * ladder.variance
+    replicates = ladder.replicates._replace(df=ladder.replicates.df + len(ladder.seeds) - 1)
+    kept = best.max(axis=0) - best <= reach((replicates, *ladder.noise[1:]), level)
     threshold = curves.thresholds[curves.place[first]]
     low, high = threshold[kept.argmax(axis=0)], threshold[::-1][kept[::-1].argmax(axis=0)]
     low, high = np.where(low < doses[1], lowest, low), np.where(high >= doses[-2], doses[-1], high)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,13 @@ from composer.errors import FindingsError
 
 Array = NDArray[np.float64]
 ItemScores = Mapping[float, Mapping[int, Array]]  # dose → seed → (n_items,)
+
+
+class Part(NamedTuple):
+    """An estimate of a run's variance with its degrees of freedom."""
+
+    variance: float
+    df: int
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,10 @@ class Ladder:
         score: (n_runs,) mean over items.
         items: Items of the benchmark.
         paired: Whether each seed has a level of its own, shared by its doses.
-        df: Degrees of freedom of `variance`; 0 where no dose, or no pair of doses, is repeated.
-        variance: Variance of a run's score around its dose and, if paired, its seed; 0 where nothing scatters.
+        replicates: Variance of a run's score around its dose and, if paired, its seed, from seeds that repeat doses;
+            without degrees of freedom where none does.
+        from_items: What items that vary from seed to seed independently of each other give a mean over them; without
+            degrees of freedom where there is one item, or no repeated dose.
     """
 
     doses: Array
@@ -54,8 +64,22 @@ class Ladder:
     score: Array
     items: int
     paired: bool
-    df: int
-    variance: float
+    replicates: Part
+    from_items: Part
+
+    @property
+    def noise(self) -> tuple[Part, ...]:
+        """The estimates of a run's variance that tell something; each test and interval keeps to the stricter.
+
+        Runs cannot scatter less than their items do, but with few seeds the replicates can by chance. They alone give
+        what t tests and intervals promise; held to both, those are never narrower, and not led by lucky replicates.
+        """
+        return tuple(part for part in (self.replicates, self.from_items) if part.df and part.variance > 0)
+
+    @property
+    def variance(self) -> float:
+        """The larger of the estimates of a run's variance; 0 where nothing scatters."""
+        return max((part.variance for part in self.noise), default=0.0)
 
     @property
     def levels(self) -> NDArray[np.int64]:
@@ -67,9 +91,7 @@ def read_ladder(scores: ItemScores) -> Ladder:
     """Puts the runs in order and estimates their noise from seeds that repeat a dose.
 
     Seeds are paired where they recur: where doses and seeds hang together and leave something to estimate the noise
-    from. A run's variance is the larger of two: the mean square that doses (and paired seeds) leave, and what items
-    that vary independently from seed to seed would give a mean over them. Runs cannot scatter less than their items
-    do, but with few seeds a mean square can by chance, and an interval would come out too narrow.
+    from.
 
     Args:
         scores: Dose → seed → the run's item scores. The same items in the same order in all; any order of doses and
@@ -87,11 +109,8 @@ def read_ladder(scores: ItemScores) -> Ladder:
     seeds, of = np.unique([seed for _, seed in runs], return_inverse=True)
     score = values.mean(axis=1)
     paired, df = _pairing(at, of)
-    ladder = Ladder(doses, seeds, at, of, score, values.shape[1], paired, df, 0.0)
-    variance = max(_mean_square(ladder, score), _item_floor(values, at)) if df else 0.0
-    # Equal scores can still differ by the rounding of their means.
-    rounding = (8 * np.finfo(np.float64).eps * np.abs(score).max()) ** 2
-    return Ladder(doses, seeds, at, of, score, values.shape[1], paired, df, variance if variance > rounding else 0.0)
+    ladder = Ladder(doses, seeds, at, of, score, values.shape[1], paired, Part(0.0, df), Part(0.0, 0))
+    return replace(ladder, replicates=_replicates(ladder), from_items=_from_items(values, at)) if df else ladder
 
 
 def sums(at: NDArray[np.int64], levels: NDArray[np.int64], score: Array) -> Sums:
@@ -107,23 +126,24 @@ def free_fit(of: Sums) -> float:
     return float(of.q @ np.linalg.lstsq(of.c, of.q, rcond=None)[0])
 
 
-def _mean_square(ladder: Ladder, score: Array) -> float:
-    found = sums(ladder.at, ladder.levels, score)
-    return max(0.0, found.total - free_fit(found)) / ladder.df
+def _replicates(ladder: Ladder) -> Part:
+    found, df = sums(ladder.at, ladder.levels, ladder.score), ladder.replicates.df
+    variance = (found.total - free_fit(found)) / df
+    # Equal scores can still differ by the rounding of their means.
+    rounding = (8 * np.finfo(np.float64).eps * float(np.abs(ladder.score).max())) ** 2
+    return Part(variance if variance > rounding else 0.0, df)
 
 
-def _item_floor(values: Array, at: NDArray[np.int64]) -> float:
-    """The variance of a mean over items, if items vary from seed to seed independently of each other."""
-    items, repeats = values.shape[1], np.bincount(at)
-    if items == 1:
-        return 0.0
-    squares, freedom = 0.0, 0
-    for place in np.flatnonzero(repeats > 1):
+def _from_items(values: Array, at: NDArray[np.int64]) -> Part:
+    """Of what doses leave in (n_runs, n_items) values, the part of items within runs."""
+    items = values.shape[1]
+    squares, df = 0.0, 0
+    for place in np.flatnonzero(np.bincount(at) > 1):
         table = values[at == place]
         left = table - table.mean(axis=0) - (table.mean(axis=1) - table.mean())[:, None]
         squares += float((left**2).sum())
-        freedom += (len(table) - 1) * (items - 1)
-    return squares / freedom / items if freedom else 0.0
+        df += (len(table) - 1) * (items - 1)
+    return Part(squares / df / items if df else 0.0, df)
 
 
 def _pairing(at: NDArray[np.int64], of: NDArray[np.int64]) -> tuple[bool, int]:

@@ -7,12 +7,13 @@ runs let AICc prefer a curve that is too plain, and an interval under that curve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from composer.findings.dose_models import STEEPNESS, Array, Grid, hill, slopes
-from composer.findings.dose_runs import Ladder, Sums
+from composer.findings.dose_runs import Ladder, Part, Sums
 
 PROFILE = "profile likelihood of Hill curves, F with 1 and the replicates' degrees of freedom"
 BELOW = "below the smallest dose tried"
@@ -38,15 +39,26 @@ class Profile:
     taken: float
 
 
-def profile(of: Sums, curves: Grid, variance: float, df: float, level: float, sign: float = 1.0) -> Profile:
-    """The profile over curves whose gain has the sign of the effect, or is none (Bates and Watts 1988, chapter 6)."""
+def reach(noise: Sequence[Part], level: float) -> float:
+    """The F quantile with 1 and the noise's degrees of freedom times the noise; the largest over its estimates."""
     from scipy.special import stdtrit
 
+    return max(float(stdtrit(part.df, (1 + level) / 2)) ** 2 * part.variance for part in noise)
+
+
+def profile(of: Sums, curves: Grid, reach: float, sign: float = 1.0) -> Profile:
+    """The profile over curves whose gain has the sign of the effect, or is none (Bates and Watts 1988, chapter 6).
+
+    Args:
+        of: The sums of the runs.
+        curves: The grid over their doses.
+        reach: How much less than the best a curve may take off to be kept (`reach`).
+        sign: Of the effect.
+    """
     slope, norms, taken = slopes(curves.x, of)
     right = slope * sign > 0
     taken = np.where(right, taken, 0.0)
     of_threshold = _over_steepness(curves, taken)
-    reach = float(stdtrit(df, (1 + level) / 2)) ** 2 * variance
     return Profile(
         threshold=reach - (of_threshold.max() - of_threshold),
         room=reach - (taken.max() - taken),

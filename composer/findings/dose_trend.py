@@ -16,9 +16,9 @@ def trend_test(ladder: Ladder, of: Sums, fraction: float) -> tuple[float, float]
     """The two-sided p-value that the dose matters, and the sign of the effect (+1 or −1).
 
     The largest t statistic over contrasts of several shapes (a line, Emax curves, near steps) is held against its own
-    distribution without an effect, as in the first part of MCP-Mod (Bretz, Pinheiro and Branson 2005). The noise
-    comes from the replicates, with their degrees of freedom. Of that distribution only the direction of the noise is
-    drawn, always alike; over its size the p-value is averaged exactly.
+    distribution without an effect, as in the first part of MCP-Mod (Bretz, Pinheiro and Branson 2005), for each
+    estimate of the noise with its degrees of freedom; the larger p-value counts. Of that distribution only the
+    direction of the noise is drawn, always alike; over its size the p-value is averaged exactly.
 
     Args:
         ladder: At least two doses, some noise.
@@ -29,14 +29,16 @@ def trend_test(ladder: Ladder, of: Sums, fraction: float) -> tuple[float, float]
 
     x = _shapes(ladder.doses, fraction)
     slope, norms, _ = slopes(x, of)
-    t = slope * np.sqrt(norms / ladder.variance)
-    largest = int(np.argmax(np.abs(t)))
+    effects = slope * np.sqrt(norms)
+    largest = int(np.argmax(np.abs(effects)))
     values, vectors = np.linalg.eigh(of.c)
     root = vectors * np.sqrt(np.maximum(values, 0))
     drawn = np.random.default_rng(0).standard_normal((DRAWS, len(values)))
     maxima = np.abs(drawn @ (x @ root / np.sqrt(norms)[:, None]).T).max(axis=1)
-    p = chdtr(ladder.df, ladder.df * (maxima / max(abs(t[largest]), 1e-9)) ** 2).mean()
-    return float(min(1.0, p)), float(np.sign(t[largest]))
+    # |effect| / sd ≥ t is sd² ≤ (effect / t)², a chi-squared event for each drawn maximum t.
+    found = max(abs(float(effects[largest])), 1e-12 * ladder.variance**0.5)
+    p = max(float(chdtr(part.df, part.df * part.variance * (maxima / found) ** 2).mean()) for part in ladder.noise)
+    return min(1.0, p), float(np.sign(effects[largest]))
 
 
 def _shapes(doses: Array, fraction: float) -> Array:
