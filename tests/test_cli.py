@@ -103,9 +103,9 @@ def test_plan_says_what_a_run_costs_and_writes_it(capsys, tmp_path):
     assert plan == json.loads((tmp_path / "plan.json").read_text())
     arms = plan["arms"]
     assert {name: arm["mixture"]["rows"] for name, arm in arms.items()} == {
-        "run1": 1600, "run2": 1514, "run3": 480, "run4": 480,
+        "run1": 1800, "run2": 1703, "run3": 540, "run4": 540,
     }  # fmt: skip
-    assert arms["run3"]["mixture"]["categories"]["mcqa"]["rows"] == 26
+    assert arms["run3"]["mixture"]["categories"]["mcqa"]["rows"] == 29
     assert len({trial["key"] for trial in plan["trials"]}) == 4 * len({trial["seed"] for trial in plan["trials"]})
 
 
