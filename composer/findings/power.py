@@ -20,7 +20,7 @@ from composer.errors import FindingsError
 from composer.findings.results import Results
 from composer.findings.statistics import Items, half_width
 
-STUDIES = 20_000
+STUDIES = 10_000
 MOST_SEEDS = 100
 GAIN = "the gain of one arm"
 EFFECT = "an effect of the factorial"
@@ -66,6 +66,7 @@ class GainTest:
     power: float
 
 
+@lru_cache(maxsize=1024)
 def smallest_gain(noise: Noise, test: GainTest) -> float | None:
     """The smallest gain that is found, on its right side of 0, in `test.power` of studies.
 
