@@ -10,7 +10,6 @@ import functools
 import json
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,9 @@ MOST_OTHERS = 12  # other groups whose key words an answer may hold: more is a l
 
 _HANGUL = re.compile(r"[가-힣]")
 _RUN = re.compile(rf"([^\W\d_])\1{{{LONGEST_RUN - 1},}}")
+_REFUSAL = re.compile(
+    r"(?:답|대답|답변|도와|돕|알려|제공|말씀)\S*\s*(?:드릴|드리기|할|줄|하기|해드릴)?\s*(?:수(?:가|는)?\s*없|어렵)"
+)
 _SWITCH = re.compile(r"\s*/no_think\s*$")
 
 
@@ -36,14 +38,14 @@ def fitting(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
     reply = read(results[0])
     answer, prompt = reply.answer, _SWITCH.sub("", doc["question"])
     rules = {
-        "answered": bool(answer),
+        "answered": bool(answer) and not _REFUSAL.search(answer),
         "in_mode": reply.finished and reply.thinks == (doc["mode"] == "think"),
         "brief_thinking": reply.finished and len(reply.thinking) <= LONGEST_THINKING,
         "korean": korean(answer),
         "in_length": 0 < len(answer) <= LONGEST_ANSWER,
         "varied": varied(answer),
         "own_words": own_words(answer, prompt),
-        "relevant": relevant(answer, doc["group"]),
+        "relevant": relevant(answer, prompt, doc["group"]),
     }
     passed = float(all(rules.values()))
     return {
@@ -78,14 +80,19 @@ def varied(answer: str) -> bool:
 def own_words(answer: str, prompt: str) -> bool:
     """Whether the answer is more than a piece of the prompt."""
     said, asked = _squeezed(answer), _squeezed(prompt)
-    copied = SequenceMatcher(None, said, asked, autojunk=False).find_longest_match().size
-    return bool(said) and copied <= MOST_COPIED * len(said)
+    piece = int(MOST_COPIED * len(said)) + 1
+    return bool(said) and not any(said[at : at + piece] in asked for at in range(len(said) - piece + 1))
 
 
-def relevant(answer: str, group: str) -> bool:
-    """Whether the answer holds a key word of its group, and not those of many others."""
-    held = {name for name, keys in _keys().items() if any(key in _squeezed(answer) for key in keys)}
+def relevant(answer: str, prompt: str, group: str) -> bool:
+    """Whether the answer, the prompt taken out of it, holds a key word of its group, and not those of many others."""
+    held = _groups_named(_squeezed(answer).replace(_squeezed(prompt), " "))
     return group in held and len(held) - 1 <= MOST_OTHERS
+
+
+@functools.lru_cache(maxsize=16)
+def _groups_named(text: str) -> frozenset[str]:
+    return frozenset(name for name, keys in _keys().items() if any(key in text for key in keys))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The daily benchmark's items: every prompt of every group in `prompts.jsonl`, a group's paraphrases one after another."""
+"""The daily benchmark's items: every prompt of `prompts.jsonl`, a group's paraphrases one after another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KMMLU-Redux's items: `question`, `options`, the letter of the `answer`, and a `response` to measure likelihoods on."""
+"""KMMLU-Redux's items: `question`, `options`, the letter of the `answer`, and a `response` for likelihoods."""
 
 from __future__ import annotations
 
