@@ -69,7 +69,7 @@ def main() -> int:
     print("|---|---|---|---|---|---|---|")
     for one in apart:
         read_by = (one.gold, one.label_read, one.composer_read)
-        cells = [one.trace, *(_cell(text) for text in read_by), _word(one.label), _word(one.composer), _why(one)]
+        cells = [one.trace, *(_cell(text) for text in read_by), _word(one.label), _word(one.composer), why(one)]
         print("| " + " | ".join(cells) + " |")
     return 0
 
@@ -81,7 +81,8 @@ def _cell(text: str | None) -> str:
     return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
 
 
-def _why(one: Judged) -> str:
+def why(one: Judged) -> str:
+    """Why label and composer differ on a trace, or that it is not explained."""
     read_text = one.composer_read or ""
     if one.composer and read_text == one.gold and one.label_read != one.gold:
         return "the reply states the gold answer; the label's grader reads digits only, and this grid has letters too"

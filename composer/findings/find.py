@@ -12,7 +12,7 @@ from composer.findings.claims import answers, claimed_contrasts
 from composer.findings.cost import cost
 from composer.findings.designs import dose_findings, effect_findings, scaling_findings
 from composer.findings.fidelities import agreement_findings, signal_findings
-from composer.findings.gains import Values, contrasts, corrected, gains, group, scores
+from composer.findings.gains import Values, compared_arms, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
 from composer.findings.measured import Rules
 from composer.findings.planned import Arm, Benchmark, Category, Measure, Trial
@@ -42,7 +42,7 @@ def find(run: Path) -> Results:
     values = read_paired(run, finished)
     benchmarks = tuple(_benchmark(name, one, values) for name, one in plan["benchmarks"].items())
     rules = _rules(plan["findings"])
-    pairs = contrasts(plan["baseline"], _compared(plan), plan["comparisons"])
+    pairs = contrasts(plan["baseline"], compared_arms(plan), plan["comparisons"])
     claimed = dict(claimed_contrasts(plan, pairs))
     measured = gains([*pairs, *claimed], benchmarks, keys, values, rules, claimed)
     all_gains, families = corrected(measured, benchmarks, keys, rules)
@@ -95,17 +95,6 @@ def read_plan(run: Path) -> dict[str, Any]:
             f"{path} has version {plan.get('version')}: this composer reads version {PLAN_VERSION}; run again"
         )
     return plan
-
-
-def _compared(plan: Mapping[str, Any]) -> list[str]:
-    """The arms that are compared with the baseline: all but those that only make up a ladder or a factorial."""
-    by_gain = {arm for design in plan["designs"].values() if "gains" in design["findings"] for arm in _arms(design)}
-    made = {arm for design in plan["designs"].values() for arm in _arms(design)}
-    return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
-
-
-def _arms(design: Mapping[str, Any]) -> list[str]:
-    return [point["arm"] for point in design["points"]]
 
 
 def _rules(planned: Mapping[str, Any]) -> Rules:

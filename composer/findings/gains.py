@@ -32,6 +32,14 @@ def group(measure: Measure) -> Group:
     return Group(measure.task, measure.filter, measure.metric)
 
 
+def compared_arms(plan: Mapping[str, Any]) -> list[str]:
+    """The arms of a plan to compare with the baseline: all but those that only make up a ladder or a factorial."""
+    designs = plan["designs"].values()
+    made = {point["arm"] for design in designs for point in design["points"]}
+    by_gain = {point["arm"] for design in designs if "gains" in design["findings"] for point in design["points"]}
+    return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
+
+
 def contrasts(baseline: str | None, arms: Iterable[str], comparisons: Mapping[str, Any]) -> list[Contrast]:
     """What is compared with what: every other of these arms with the baseline, then every declared comparison."""
     over_baseline: list[Contrast] = [(None, arm, baseline) for arm in arms if baseline and arm != baseline]

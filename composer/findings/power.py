@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.errors import FindingsError
+from composer.findings.gains import compared_arms
 from composer.findings.results import Results
 from composer.findings.statistics import Items, half_width
 
@@ -206,13 +207,6 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
     }
 
 
-def compared_arms(plan: Mapping[str, Any]) -> list[str]:
-    """The arms that are compared with the baseline: all but those that only make up a ladder or a factorial."""
-    by_gain = {arm for design in plan["designs"].values() if "gains" in design["findings"] for arm in _arms(design)}
-    made = {arm for design in plan["designs"].values() for arm in _arms(design)}
-    return [arm for arm, of in plan["arms"].items() if of["declared"] or arm in by_gain or arm not in made]
-
-
 def _contrast(plan: Mapping[str, Any], design: Mapping[str, Any], family: int) -> tuple[str, int, float]:
     """What a design is to see, how many such are corrected together, and its scatter as a multiple of a gain's."""
     if design["effects"]:
@@ -224,10 +218,6 @@ def _contrast(plan: Mapping[str, Any], design: Mapping[str, Any], family: int) -
     alike = [one for one in plan["designs"].values() if one["findings"] == design["findings"]]
     ladders = sum(len({point["category"] for point in one["points"]}) for one in alike)
     return RUNG, ladders * len(plan["benchmarks"]), 1.0
-
-
-def _arms(design: Mapping[str, Any]) -> list[str]:
-    return [point["arm"] for point in design["points"]]
 
 
 def _pairs(plan: Mapping[str, Any]) -> Iterator[frozenset[str]]:

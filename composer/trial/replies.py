@@ -78,7 +78,7 @@ def stated_answer(answer: str) -> str | None:
         if found := [value for match in pattern.finditer(answer) if (value := _clean(match["value"]))]:
             return found[-1]
     whole = answer.strip()
-    return _clean(whole) or None if "\n" not in whole else None
+    return _clean(whole) or None if "\n" not in whole and "\\boxed" not in whole else None
 
 
 def boxes(text: str) -> list[tuple[int, str]]:
