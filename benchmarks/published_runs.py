@@ -89,8 +89,8 @@ def _best(swarms: dict[str, Swarm]) -> Iterable[str]:
         yield (
             f"On {model}, the best of {len(largest.shares)} mixtures leads the median one by {_points(judged.lead)} "
             f"points in the {MEANS[0]}. Noise alone would make it lead by {_points(judged.noise_lead)}, and by more "
-            f"than {_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs predict "
-            f"a lead of {_interval(judged.corrected)} for this mixture: **{judged.verdict}**.\n"
+            f"than {_points(judged.noise_lead_high)} one time in twenty (p = {_p(judged.p_noise)}). The other runs "
+            f"predict a lead of {_interval(judged.corrected)} for this mixture: **{judged.verdict}**.\n"
         )
     yield (
         "`lead`: best less median score. `by noise alone`: the lead that so many runs would show if all mixtures were "
