@@ -1,6 +1,7 @@
 """Do scaling curves keep their word? Simulated studies with a known law, and with none.
 
-Run it as `python benchmarks/calibration_scaling.py`, or `… STUDIES SEED PROCESSES`.
+Run it as `python benchmarks/calibration_scaling.py`, or `… STUDIES SEED PROCESSES SIZES RUN_SD` for any first few of
+these.
 
 A study has six sizes, from 1,000 rows by doubling. Its law has an exponent of 0.2 to 1, an asymptote of 0.6 to 0.75 and
 a drop to the smallest size of 0.2 to 0.3, all uniform. Around it, a seed moves all its sizes by 0.01 and a run by
@@ -28,11 +29,10 @@ from composer.findings.power_law import Interval
 from composer.findings.scaling import ScalingCurve, Values, scaling_curve
 from composer.findings.statistics import Items
 
-SIZES = [1000.0 * 2**step for step in range(6)]
-BEYOND = 2 * SIZES[-1]
+SMALLEST = 1000.0
 SEEDS, ITEMS = (2, 3, 5), (100, 1000)
 ESTIMANDS: tuple[Items, ...] = ("fixed", "random")
-SEED_SD = RUN_SD = 0.01
+SEED_SD = 0.01
 CHUNK = 25  # studies that a process takes at a time
 
 
@@ -45,7 +45,7 @@ class Truth(NamedTuple):
 
     def __call__(self, size: float) -> float:
         """The expected score."""
-        return self.asymptote - self.drop * float((size / SIZES[0]) ** -self.exponent)
+        return self.asymptote - self.drop * float((size / SMALLEST) ** -self.exponent)
 
 
 @dataclass(frozen=True)
@@ -101,25 +101,29 @@ class _Chunk(NamedTuple):
     seeds: int
     n_items: int
     seed: int
+    sizes: int
+    run_sd: float
     studies: range
 
+    def rungs(self) -> list[float]:
+        """The sizes of a study, and after them the one that is predicted."""
+        return [SMALLEST * 2**step for step in range(self.sizes + 1)]
 
-def run(studies: int = 1000, seed: int = 0, processes: int = 2) -> list[Calibration]:
+
+def run(
+    studies: int = 1000, seed: int = 0, processes: int = 2, sizes: int = 6, run_sd: float = 0.01
+) -> list[Calibration]:
     """Simulates every row of the table; the same arguments give the same figures with any number of processes."""
     rows = [(items, seeds, n_items) for items in ESTIMANDS for seeds in SEEDS for n_items in ITEMS]
-    chunks = [
-        _Chunk(*row, seed, range(start, min(start + CHUNK, studies)))
-        for row in rows
-        for start in range(0, studies, CHUNK)
-    ]
+    parts = [range(start, min(start + CHUNK, studies)) for start in range(0, studies, CHUNK)]
+    chunks = [_Chunk(*row, seed, sizes, run_sd, part) for row in rows for part in parts]
     if processes == 1:
         told = [_simulate(chunk) for chunk in chunks]
     else:
         with get_context("spawn").Pool(processes) as pool:
             told = pool.map(_simulate, chunks, chunksize=1)
-    per_row = len(chunks) // len(rows)
     return [
-        _calibration(*row, [one for chunk in told[place * per_row : (place + 1) * per_row] for one in chunk])
+        _calibration(*row, [one for chunk in told[place * len(parts) : (place + 1) * len(parts)] for one in chunk])
         for place, row in enumerate(rows)
     ]
 
@@ -131,11 +135,11 @@ def _simulate(chunk: _Chunk) -> list[Told]:
 def _study(chunk: _Chunk, study: int) -> Told:
     draws = np.random.default_rng([chunk.seed, ESTIMANDS.index(chunk.items), chunk.seeds, chunk.n_items, study])
     truth = Truth(draws.uniform(0.6, 0.75), draws.uniform(0.2, 0.3), draws.uniform(0.2, 1.0))
-    values = _draw(truth, chunk, draws)
-    beyond = values.pop(BEYOND)[chunk.seeds]
-    found = scaling_curve(_without(values, chunk.seeds), items=chunk.items, predict=[BEYOND])
+    values, largest = _draw(truth, chunk, draws), chunk.rungs()[-1]
+    beyond = values.pop(largest)[chunk.seeds]
+    found = scaling_curve(_without(values, chunk.seeds), items=chunk.items, predict=[largest])
     flat = _draw(Truth(0.55, 0.0, 1.0), chunk, draws)
-    del flat[BEYOND]
+    del flat[largest]
     return Told(
         verdict=found.verdict,
         exponent=truth.exponent,
@@ -155,7 +159,7 @@ def _draw(truth: Truth, chunk: _Chunk, draws: np.random.Generator) -> dict[float
     own, new = (draws.uniform(-0.15, 0.15, chunk.n_items) for _ in range(2))
     of_seed = draws.normal(0, SEED_SD, chunk.seeds + 1)
     values: dict[float, dict[int, NDArray[np.float64]]] = {}
-    for size in [*SIZES, BEYOND]:
+    for size in chunk.rungs():
         crossed, new_crossed = (draws.uniform(-0.05, 0.05, chunk.n_items) for _ in range(2))
         here, elsewhere = own + crossed, new + new_crossed
         if chunk.items == "fixed":
@@ -164,7 +168,7 @@ def _draw(truth: Truth, chunk: _Chunk, draws: np.random.Generator) -> dict[float
         values[size] = {}
         for seed in range(chunk.seeds + 1):
             asked = elsewhere if seed == chunk.seeds else here
-            chance = truth(size) + of_seed[seed] + draws.normal(0, RUN_SD) + asked
+            chance = truth(size) + of_seed[seed] + draws.normal(0, chunk.run_sd) + asked
             values[size][seed] = (draws.random(chunk.n_items) < chance).astype(np.float64)
     return values
 
@@ -229,4 +233,5 @@ def table(rows: Sequence[Calibration]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(run(*(int(argument) for argument in sys.argv[1:]))))
+    counts, scatter = [int(argument) for argument in sys.argv[1:5]], [float(argument) for argument in sys.argv[5:]]
+    print(table(run(*counts, *scatter)))

@@ -140,6 +140,9 @@ def scaling_curves(
     share; there the larger p-value counts of Page's and of a t test of the slope on the logarithm of the size, whose
     error has the items in it. With one seed nothing is known of how seeds scatter, and nothing is said.
 
+    Intervals are given only where the trend is told. Where so few runs would seldom tell it, those that do are the
+    lucky ones, and their prediction intervals hold somewhat less often than `level`.
+
     Args:
         family: One entry a curve, e.g. one a category and benchmark: size → seed → (n_items,) item values, the same
             items in the same order throughout a curve. A seed may lack sizes.

@@ -12,7 +12,7 @@ from scipy import stats
 from composer.errors import ComposerError
 from composer.findings import fidelity
 from composer.findings.fidelity import rank_agreements, signal_to_noise
-from composer.findings.statistics import NO_VARIANCE, ONE_ITEM, ONE_SEED
+from composer.findings.statistics import NO_VARIANCE, ONE_ITEM, ONE_SEED, Items
 
 Array = NDArray[np.float64]
 
@@ -91,14 +91,16 @@ def test_a_score_that_is_no_number_is_refused() -> None:
 # Signal to noise
 
 
-def metric(
-    signal: float, noise: float, arms: int = 6, seeds: int = 3, items: int = 5, draw: int = 0
-) -> dict[str, dict]:
+def metric(signal: float, noise: float, seeds: int = 3, draw: int = 0) -> dict[str, dict[int, Array]]:
+    """Six arms on five items; a seed moves all arms alike."""
     draws = np.random.default_rng(draw)
-    own, of_seed = draws.normal(0, 0.2, 5), draws.normal(0, 0.5, seeds)
+    own, of_seed, of_arm = draws.normal(0, 0.2, 5), draws.normal(0, 0.5, seeds), draws.normal(0, signal, 6)
+    of_run = draws.normal(0, noise, (6, seeds))
     return {
-        f"arm {arm}": {seed: 0.5 + effect + of_seed[seed] + draws.normal(0, noise) + own for seed in range(seeds)}
-        for arm, effect in enumerate(draws.normal(0, signal, arms))
+        f"arm {arm}": {
+            seed: own + float(0.5 + of_arm[arm] + of_seed[seed] + of_run[arm, seed]) for seed in range(seeds)
+        }
+        for arm in range(6)
     }
 
 
@@ -138,7 +140,8 @@ def answered(seeds: int, draw: int) -> dict[str, dict[int, Array]]:
     draws = np.random.default_rng(draw)
     return {
         f"arm {arm}": {
-            seed: known + draws.normal(0, 0.001) for seed, known in enumerate([draws.integers(0, 2, 10) * 1.0] * seeds)
+            seed: known + draws.normal(0, 0.001)
+            for seed, known in enumerate([draws.integers(0, 2, 10).astype(np.float64)] * seeds)
         }
         for arm in range(6)
     }
@@ -181,7 +184,7 @@ def test_only_seeds_that_all_arms_have_count() -> None:
         ({"a": {0: np.ones(1), 1: np.ones(1)}, "b": {0: np.zeros(1), 1: np.ones(1)}}, "random", ONE_ITEM),
     ],
 )
-def test_what_cannot_be_judged_is_said(values: fidelity.Arms, items: fidelity.Items, reason: str) -> None:
+def test_what_cannot_be_judged_is_said(values: fidelity.Arms, items: Items, reason: str) -> None:
     found = signal_to_noise("m", values, items)
     assert (found.verdict, found.reason, found.p) == ("cannot tell", reason, None)
 
