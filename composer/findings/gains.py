@@ -18,6 +18,7 @@ Values = Mapping[str, Mapping[Group, NDArray[np.float64]]]  # trial key → grou
 Keys = Mapping[str, Mapping[int, str]]  # arm → seed → trial key; finished trials only
 Contrast = tuple[str | None, str, str]  # a comparison's name or None, the arm, the arm it is compared with
 
+UNFINISHED = "unfinished"  # the metric of tasks for thinking models: 1 where the thinking never ended
 SAME_TRIALS = "both arms are the same trials"
 FAMILIES: dict[Kind, str] = {
     "accuracy": "all accuracy gains of this run: every arm over the baseline and every declared comparison, "
@@ -60,7 +61,16 @@ def scores(benchmarks: Sequence[Benchmark], keys: Keys, values: Values) -> Itera
                 values=tuple(by_seed.tolist()),
                 mean=float(by_seed.mean()) if seeds else None,
                 sd=float(by_seed.std(ddof=1)) if len(seeds) > 1 else None,
+                unfinished=_unfinished(of, seeds, measure, values) if kind == "accuracy" else None,
             )
+
+
+def _unfinished(keys: Mapping[int, str], seeds: Sequence[int], measure: Measure, values: Values) -> float | None:
+    """The share of items whose thinking never ended, where the task has that as a metric."""
+    told = Group(measure.task, measure.filter, UNFINISHED)
+    if not seeds or any(told not in values[keys[seed]] for seed in seeds):
+        return None
+    return float(np.mean([values[keys[seed]][told].mean() for seed in seeds]))
 
 
 def gains(

@@ -28,6 +28,8 @@ class Score:
         values: (n_seeds,) the unweighted mean over items, one a seed.
         mean: Mean of `values`; null without a finished seed.
         sd: Standard deviation of `values` (n − 1); null with fewer than two.
+        unfinished: Share of the items whose thinking never ended, which count as wrong; the mean over seeds. Null where
+            the task does not tell.
     """
 
     arm: str
@@ -37,6 +39,7 @@ class Score:
     values: tuple[float, ...]
     mean: float | None
     sd: float | None
+    unfinished: float | None
 
 
 @dataclass(frozen=True)

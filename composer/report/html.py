@@ -115,7 +115,10 @@ def _sections(
         *(_forest(results, kind) for kind in KINDS if compared and results.measured(kind)),
         _section(
             "Scores",
-            _note("Mean over seeds ± standard deviation over seeds. A score is the unweighted mean over items."),
+            _note(
+                "Mean over seeds ± standard deviation over seeds. A score is the unweighted mean over items; "
+                "where thinking never ended, the item is wrong, and the share of such items is told."
+            ),
             tables.scores(results),
             sections.noise(results),
         ),

@@ -169,7 +169,9 @@ def _score(score: Score, noisy: bool) -> Cell:
     seeds = ", ".join(
         f"seed {seed}: {plain(value, score.kind)}" for seed, value in zip(score.seeds, score.values, strict=True)
     )
-    return Cell(join([plain(score.mean, score.kind), _quiet(spread)]), score.mean, "dim" if noisy else "", seeds)
+    cut = f" {percent(score.unfinished)} unfinished" if score.unfinished else None
+    content = join([plain(score.mean, score.kind), _quiet(spread), _quiet(cut)])
+    return Cell(content, score.mean, "dim" if noisy else "", seeds)
 
 
 def _gain(gain: Gain) -> Cell:

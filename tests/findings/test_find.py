@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -13,6 +14,7 @@ from composer.errors import FindingsError, RequestError
 from composer.findings import Results, find
 from composer.findings.gains import SAME_TRIALS
 from composer.findings.statistics import NO_SEED, NO_VARIANCE, ONE_SEED
+from composer.report import write
 from findings.run_folder import ACCURACY, ARMS, BENCHMARKS, item_table, write_run
 
 
@@ -272,3 +274,20 @@ def test_scores_that_are_all_equal_and_a_benchmark_with_one_item_claim_nothing(t
     results = find(run)
     assert {(gain.gain, gain.p, gain.verdict) for gain in results.gains} == {(0.0, None, "cannot tell")}
     assert {gain.reason for gain in results.gains} == {NO_VARIANCE}
+
+
+def test_thinking_that_never_ended_is_told_as_a_share(run: Path) -> None:
+    assert {score.unfinished for score in find(run).scores} == {None}
+    for trial in find(run).trials:
+        path = run / "trials" / trial.key / "items.parquet"
+        items = pq.read_table(path).to_pylist()
+        cut = [
+            {**item, "metric": "unfinished", "value": float(item["doc_id"] < 30)}
+            for item in items
+            if (item["task"], item["filter"]) == ("haerae", "answer")
+        ]
+        pq.write_table(pa.Table.from_pylist([*items, *cut]), path)
+    results = find(run)
+    assert results.score("run1", "haerae", "accuracy").unfinished == pytest.approx(30 / 150)
+    assert results.score("run1", "mclm_ko", "accuracy").unfinished is None
+    assert "20 % unfinished" in write(run).read_text(encoding="utf-8")
