@@ -5,6 +5,8 @@ import json
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from composer.resources import eval_folder
 from composer.trial.grading import bits_per_byte
@@ -95,6 +97,13 @@ def test_a_constant_made_to_pass_fails():
     assert 0.1 < held < 0.2  # the search does find what the rules let through, and that is little
     everything = " ".join(key for group in GROUPS for key in group["keys"])
     assert score(lambda doc: everything) == (0.0, 0.0)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from(sorted({key for group in GROUPS for key in group["keys"]})), max_size=60))
+def test_no_words_fit_more_groups_than_the_rule_allows(words):
+    docs = DOCS["no_think"][:: grade.PARAPHRASES]
+    assert sum(grade.fitting(doc, [" ".join(words)])["relevant"] for doc in docs) <= grade.MOST_OTHERS + 1
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def local(tmp_path_factory):
                 "dataset_kwargs": {**declared["dataset_kwargs"], "dataset": str(folder / benchmark)},
             }
             if kind != "bpb":  # the mini base reads 1,024 tokens
-                task["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": 24}
+                task["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": 12}
             (folder / f"{benchmark}_{kind}.yaml").write_text(yaml.safe_dump(task), encoding="utf-8")
     return folder
 
