@@ -195,7 +195,9 @@ def _of_curve(finding: ScalingFinding) -> Evidence:
         verdict = "confirmed" if curve.verdict == "scales" else "contradicted"
     exponent = curve.exponent
     ends = (None, None, None) if exponent is None else (exponent.value, exponent.low, exponent.high)
-    return Evidence(finding.benchmark, verdict, *ends, curve.p_corrected, curve.reason or curve.verdict)
+    poor = curve.p_form is not None and curve.p_form < 0.05
+    found = f"{curve.verdict}, though not by the law" if poor else curve.reason or curve.verdict
+    return Evidence(finding.benchmark, verdict, *ends, curve.p_corrected, found)
 
 
 def _together(verdicts: Sequence[Answered]) -> Answered:
