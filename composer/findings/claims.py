@@ -193,11 +193,10 @@ def _of_curve(finding: ScalingFinding) -> Evidence:
     verdict: Answered = OPEN
     if curve.verdict != OPEN:
         verdict = "confirmed" if curve.verdict == "scales" else "contradicted"
-    exponent = curve.exponent
+    exponent = curve.exponent if finding.fits else None
     ends = (None, None, None) if exponent is None else (exponent.value, exponent.low, exponent.high)
-    poor = curve.p_form is not None and curve.p_form < 0.05
-    found = f"{curve.verdict}, though not by the law" if poor else curve.reason or curve.verdict
-    return Evidence(finding.benchmark, verdict, *ends, curve.p_corrected, found)
+    found = curve.verdict if finding.fits is not False else f"{curve.verdict}, but not by a saturating power law"
+    return Evidence(finding.benchmark, verdict, *ends, curve.p_corrected, curve.reason or found)
 
 
 def _together(verdicts: Sequence[Answered]) -> Answered:

@@ -50,6 +50,8 @@ class ScalingFinding:
         benchmark: The benchmark's name.
         kind: `accuracy` or `smooth`.
         curve: What was found.
+        fits: Whether the sizes are compatible with the law (`curve.p_form` at least 1 − level, or too few sizes to
+            tell); null without a law. Where it does not fit, its exponent, band and predictions mean nothing.
     """
 
     design: str
@@ -57,6 +59,7 @@ class ScalingFinding:
     benchmark: str
     kind: Kind
     curve: ScalingCurve
+    fits: bool | None
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,9 @@ def scaling_findings(
             level=rules.level,
             correction=rules.correction,
         )
-        found += [ScalingFinding(*place, kind, curve) for place, curve in zip(family, curves.values(), strict=True)]
+        for place, curve in zip(family, curves.values(), strict=True):
+            fits = None if curve.exponent is None else curve.p_form is None or curve.p_form >= 1 - rules.level
+            found.append(ScalingFinding(*place, kind, curve, fits))
     return tuple(found)
 
 

@@ -68,24 +68,24 @@ def curve_said(finding: ScalingFinding) -> str:
     curve = finding.curve
     if curve.exponent is None or curve.exponent.value is None:
         return f"{curve.verdict}: {curve.reason}" if curve.reason else curve.verdict
+    trend = f"{curve.verdict}, trend p {_p(curve.p_corrected)}"
+    if not finding.fits:
+        return f"{trend}; no power law fits (p {_p(curve.p_form)})"
     low = "0" if curve.exponent.low is None else f"{curve.exponent.low:.2f}"
     high = "∞" if curve.exponent.high is None else f"{curve.exponent.high:.2f}"
-    exponent = f"exponent {curve.exponent.value:.2f} [{low}, {high}]"
-    poor = curve.p_form is not None and curve.p_form < 0.05
-    misfit = f"; the law does not fit (p {_p(curve.p_form)})" if poor else ""
-    return f"{curve.verdict}, trend p {_p(curve.p_corrected)}, {exponent}{misfit}"
+    return f"{trend}, exponent {curve.exponent.value:.2f} [{low}, {high}]"
 
 
 def hold_out_said(finding: ScalingFinding) -> str | None:
     """How the largest size came out against what the smaller ones predicted; None where there is no such check."""
     check = finding.curve.hold_out
-    if check is None:
+    if check is None or not finding.fits:
         return None
     if check.predicted is None or check.measured is None or check.predicted.value is None:
         return f"no hold-out check: {check.reason}" if check.reason else None
-    low = "open" if check.predicted.low is None else plain(check.predicted.low, finding.kind)
-    high = "open" if check.predicted.high is None else plain(check.predicted.high, finding.kind)
-    foretold = plain(check.predicted.value, finding.kind)
+    low = "open" if check.predicted.low is None else plain(_possible(check.predicted.low, finding), finding.kind)
+    high = "open" if check.predicted.high is None else plain(_possible(check.predicted.high, finding), finding.kind)
+    foretold = plain(_possible(check.predicted.value, finding), finding.kind)
     return (
         f"{short_count(check.size)} rows, predicted from the smaller sizes {foretold} "
         f"[{low}, {high}], measured {plain(check.measured, finding.kind)}: {'inside' if check.inside else 'outside'}"
@@ -94,14 +94,20 @@ def hold_out_said(finding: ScalingFinding) -> str | None:
 
 def prediction_said(finding: ScalingFinding) -> str | None:
     """What is predicted beyond the sizes that were run."""
-    if not finding.curve.predictions:
+    if not finding.curve.predictions or not finding.fits:
         return None
     told = finding.curve.predictions[-1]
     if told.run.value is None:
         return None
-    low = "open" if told.run.low is None else plain(told.run.low, finding.kind)
-    high = "open" if told.run.high is None else plain(told.run.high, finding.kind)
-    return f"one new run at {short_count(told.size)} rows: {plain(told.run.value, finding.kind)} [{low}, {high}]"
+    low = "open" if told.run.low is None else plain(_possible(told.run.low, finding), finding.kind)
+    high = "open" if told.run.high is None else plain(_possible(told.run.high, finding), finding.kind)
+    value = plain(_possible(told.run.value, finding), finding.kind)
+    return f"one new run at {short_count(told.size)} rows: {value} [{low}, {high}]"
+
+
+def _possible(score: float, finding: ScalingFinding) -> float:
+    """A predicted score within what can be: the law knows nothing of a whole that accuracy is a part of."""
+    return min(1.0, max(0.0, score)) if finding.kind == "accuracy" else score
 
 
 def _enough(evidence: Evidence) -> str:

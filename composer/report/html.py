@@ -43,7 +43,7 @@ DOSE = (
 )
 SCALING = (
     "Dots are seeds, rings their means. The curve is a saturating power law with the interval of the expected score, "
-    "dashed where it predicts, and drawn only where a test of monotone trend rejects."
+    "dashed where it predicts; it is drawn only where a test of monotone trend rejects and the law fits."
 )
 EFFECTS = "Differences of mean scores between the high and the low level of a factor, over all levels of the others."
 FRONT = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from composer.findings.designs import DoseFinding, ScalingFinding
 from composer.findings.results import Results
+from composer.findings.scaling import Prediction
 from composer.report.markup import Markup, tag
 from composer.report.svg import WIDTH, Scale, chart, fitted, line, text, tick_text, ticks
 from composer.report.wording import short_count, shown
@@ -71,14 +72,19 @@ def sizes(results: Results, found: Sequence[ScalingFinding], said: Callable[[Sca
             title=_label(results, one.benchmark),
             said=said(one),
             points=[(point.size, point.values) for point in one.curve.points],
-            curve=[(at.size, at.expected.value) for at in one.curve.band if at.expected.value is not None],
-            band=[(at.size, at.expected.low, at.expected.high) for at in one.curve.band],
+            curve=[(at.size, at.expected.value) for at in _band(one) if at.expected.value is not None],
+            band=[(at.size, at.expected.low, at.expected.high) for at in _band(one)],
             measured=one.curve.points[-1].size,
             enough=None,
         )
         for one in found
     ]
     return _chart(found[0].kind, panels, math.log10, _powers, "rows")
+
+
+def _band(finding: ScalingFinding) -> Sequence[Prediction]:
+    """The law's band; none where the law does not fit."""
+    return finding.curve.band if finding.fits else ()
 
 
 def _chart(
@@ -146,7 +152,7 @@ def _panel(
         lower_edge = [(place(at), y + PLOT if end is None else height(end)) for at, end, _ in panel.band]
         parts.append(tag("path", d=_path([*upper_edge, *reversed(lower_edge)]), class_="band"))
     inside = [(place(at), height(value)) for at, value in panel.curve if at <= panel.measured * 1.0001]
-    beyond = [(place(at), height(value)) for at, value in panel.curve if at >= panel.measured * 0.98]
+    beyond = [*inside[-1:], *((place(at), height(value)) for at, value in panel.curve if at > panel.measured * 1.0001)]
     parts += [tag("path", d=_path(inside), class_="curve")] if len(inside) > 1 else []
     parts += [tag("path", d=_path(beyond), class_="curve beyond")] if len(beyond) > 1 else []
     for dose, of in panel.points:

@@ -46,7 +46,7 @@ def test_every_ladder_has_its_panels_and_a_curve_only_where_a_test_allows_it(des
     points = [len(one.response.points) for one in results.doses] + [len(one.curve.points) for one in results.curves]
     assert page.classed("circle", "mean") == sum(points)
     assert page.classed("circle", "dot") == 5 * sum(points)
-    shown = sum(bool(one.response.curve) for one in results.doses) + sum(bool(one.curve.band) for one in results.curves)
+    shown = sum(bool(one.response.curve) for one in results.doses) + sum(bool(one.fits) for one in results.curves)
     assert page.classed("path", "band") == shown
     assert page.classed("line", "threshold") == sum(one.response.threshold is not None for one in results.doses) > 0
 
