@@ -305,6 +305,28 @@ def test_a_largest_size_that_breaks_the_law_falls_outside() -> None:
     assert found.hold_out is not None and found.hold_out.inside is False
 
 
+def test_the_hold_out_is_judged_on_seeds_that_smaller_sizes_have() -> None:
+    values, plain = study(), scaling_curve(study()).hold_out
+    values[SIZES[-1]][9] = np.full(20, 5.0)
+    found = scaling_curve(values).hold_out
+    assert found is not None and plain is not None
+    assert (found.seeds, found.measured, found.inside) == (plain.seeds, plain.measured, plain.inside)
+
+
+def test_a_size_not_yet_run_has_its_own_draw_of_random_items() -> None:
+    draws = np.random.default_rng(6)
+    crossed = {size: draws.normal(0, 0.5, 40) for size in SIZES}
+    values = study(seeds=4, sd=0.002, n_items=40)
+    table = [values[size][seed] + crossed[size] for size in SIZES for seed in range(4)]
+    runs = Runs(np.repeat(SIZES, 4), np.tile(np.arange(4), len(SIZES)), np.array([of.mean() for of in table]))
+    law = fit(runs, noise(runs, table, "random"))
+    assert law.noise.item_size.variance == pytest.approx(0.5**2 / 40, rel=0.3)
+    found = law.same_seeds(4000, np.arange(4), 0.95)  # among the sizes, where the curve itself is known best
+    assert found.high is not None and found.low is not None
+    drawn = stats.t.ppf(0.975, law.noise.shape.df) * (law.noise.item_size.variance * (1 + 1 / len(SIZES))) ** 0.5
+    assert drawn < (found.high - found.low) / 2 < 3 * drawn
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
