@@ -217,10 +217,13 @@ def _planned(recipe: Recipe, pool: Pool | None) -> Plan:
     from dataclasses import replace
 
     from composer.findings.power import known_noise, plan_power
+    from composer.findings.results import Results
     from composer.study.plan import make_plan
 
     plan = make_plan(recipe, pool)
-    pilot = recipe.config.findings.pilot
+    reference, pilot = recipe.config.findings.reference, recipe.config.findings.pilot
+    if reference:
+        Results.read(Path(reference).expanduser())  # one that cannot be read is told before anything is trained
     noise = known_noise(recipe.plain["benchmarks"], Path(pilot).expanduser() if pilot else None)
     return replace(plan, facts={**plan.facts, "power": plan_power(plan.facts, noise)})
 

@@ -134,3 +134,8 @@ def test_options_may_stand_between_overrides(capsys, tmp_path):
     with pytest.raises(SystemExit) as left:
         main([*given, "--jason"])
     assert left.value.code == 2
+
+
+def test_a_reference_that_cannot_be_read_is_told_before_anything_is_trained(capsys, tmp_path):
+    told = refused(capsys, tmp_path, "plan", "quickstart", f"findings.reference={tmp_path}/none")
+    assert "none holds no results.json" in told

@@ -50,6 +50,7 @@ def find(run: Path) -> Results:
     doses, curves = dose_findings(*of_designs), scaling_findings(*of_designs)
     all_scores = tuple(scores(benchmarks, keys, values))
     reference: str | None = plan["findings"]["reference"]
+    theirs = Results.read(Path(reference).expanduser()).scores if reference else ()
     records = {key: read_json(run / "trials" / key / "record.json") for key in finished}
     of_arm = {arm: {seed: records[key] for seed, key in of.items()} for arm, of in keys.items()}
     baseline = plan["baseline"]
@@ -73,7 +74,7 @@ def find(run: Path) -> Results:
         effects=effect_findings(*of_designs),
         signals=signal_findings(benchmarks, keys, values, rules),
         reference=reference,
-        agreements=agreement_findings(all_scores, Results.read(Path(reference)).scores, rules) if reference else (),
+        agreements=agreement_findings(all_scores, theirs, rules) if reference else (),
         cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
     )
     write_json(run / "results.json", results.to_json())

@@ -42,16 +42,19 @@ def read_items(path: Path) -> dict[Group, Items]:
     """Reads a trial's `items.parquet`.
 
     Raises:
-        FindingsError: The file is absent, lacks a column, or holds a value that is not a finite number.
+        FindingsError: The file is absent or damaged, lacks a column, or holds a value that is not a finite number.
     """
     if not path.is_file():
         raise FindingsError(
             f"{path} is absent though its trial is recorded as finished: delete its folder and run again"
         )
-    absent = set(COLUMNS) - set(pq.read_schema(path).names)
+    try:
+        absent = set(COLUMNS) - set(pq.read_schema(path).names)
+        table = pq.read_table(path, columns=[name for name in COLUMNS if name not in absent])
+    except (pa.ArrowException, OSError) as error:
+        raise FindingsError(f"{path} cannot be read ({error}): delete its folder and run again") from error
     if absent:
         raise FindingsError(f"{path} lacks the columns {', '.join(sorted(absent))}: delete its folder and run again")
-    table = pq.read_table(path, columns=list(COLUMNS))
     table = table.sort_by([(name, "ascending") for name in COLUMNS[:-1]])
     _check_finite(table, path)
     hashes = table["doc_hash"].to_numpy()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -291,3 +292,11 @@ def test_thinking_that_never_ended_is_told_as_a_share(run: Path) -> None:
     assert results.score("run1", "haerae", "accuracy").unfinished == pytest.approx(30 / 150)
     assert results.score("run1", "mclm_ko", "accuracy").unfinished is None
     assert "20 % unfinished" in write(run).read_text(encoding="utf-8")
+
+
+def test_damaged_items_are_named_and_leave_no_results(run: Path) -> None:
+    items = sorted(run.glob("trials/*/items.parquet"))[1]
+    items.write_bytes(items.read_bytes()[:100])
+    with pytest.raises(FindingsError, match=f"{re.escape(str(items))} cannot be read .*run again"):
+        find(run)
+    assert not (run / "results.json").exists()
