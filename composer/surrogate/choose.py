@@ -1,0 +1,95 @@
+"""The candidate to train next: the one whose expected improvement, over what is known with noise, is the greatest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from composer.surrogate.features import Array, Features
+from composer.surrogate.gaussian import Gaussian, _quiet
+from composer.surrogate.model import MOST, Surrogate
+
+DRAWS = 128
+SLICE = 256  # candidates that are scored at once, for memory
+
+
+def choose(
+    seen: Features, values: Array, candidates: Features, *, seed: int, noise: Array | None = None,
+    pending: Features | None = None,
+) -> int:  # fmt: skip
+    """The place of the candidate to train next.
+
+    For one objective by noisy expected improvement (B. Letham et al., "Constrained Bayesian Optimization with Noisy
+    Experiments", 2019), for several by expected hypervolume improvement (S. Daulton et al., "Differentiable Expected
+    Hypervolume Improvement for Parallel Multi-Objective Bayesian Optimization", 2020), both as BoTorch has them.
+
+    Args:
+        seen: (n,) finished trials.
+        values: (n, m) one column an objective, more is better.
+        candidates: (c,) what may be trained.
+        seed: Of the draws.
+        noise: (n, m) standard errors of `values`, or None.
+        pending: Trials that run, and whose values will come.
+    """
+    columns = values.reshape(len(seen), -1)
+    fuzz = [None if noise is None else noise.reshape(columns.shape)[:, place] for place in range(columns.shape[1])]
+    fitted = [Surrogate.fit(seen, column, of, MOST) for column, of in zip(columns.T, fuzz, strict=True)]
+    waiting = pending if pending is not None and len(pending) else None
+    if len(fitted) > 1:
+        return int(np.argmax(_hypervolume([one.best for one in fitted], seen, candidates, waiting, seed)))
+    total = np.zeros(len(candidates))
+    for process, weight in zip(fitted[0].processes, fitted[0].weights, strict=True):
+        logs = improvement(process, seen, candidates, waiting, seed)
+        total += weight * np.exp(logs - logs.max())
+    return int(np.argmax(total))
+
+
+def improvement(process: Gaussian, seen: Features, candidates: Features, pending: Features | None, seed: int) -> Array:
+    """(c,) logarithms of the noisy expected improvement of each candidate."""
+    import torch
+    from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.sampling import SobolQMCNormalSampler
+
+    with torch.no_grad(), _quiet():
+        scorer = qLogNoisyExpectedImprovement(
+            process.model,
+            process.tensor(seen),
+            sampler=SobolQMCNormalSampler(torch.Size([DRAWS]), seed=seed % 2**31),
+            X_pending=None if pending is None else process.tensor(pending),
+            cache_root=process.kind == "smooth",  # a linear kernel has a root that is not square
+        )
+        return _scored(scorer, process.tensor(candidates))
+
+
+def _hypervolume(
+    processes: list[Gaussian], seen: Features, candidates: Features, pending: Features | None, seed: int
+) -> Array:
+    """(c,) logarithms of the expected hypervolume improvement of each candidate over the front of what was seen.
+
+    The front is of the processes' means, not of the scores, so that lucky trials do not make it.
+    """
+    import torch
+    from botorch.acquisition.multi_objective.logei import qLogExpectedHypervolumeImprovement
+    from botorch.models import ModelListGP
+    from botorch.sampling import SobolQMCNormalSampler
+    from botorch.utils.multi_objective.box_decompositions.non_dominated import FastNondominatedPartitioning
+    from botorch.utils.multi_objective.hypervolume import infer_reference_point
+
+    first = processes[0]
+    with torch.no_grad(), _quiet():
+        means = torch.stack([torch.as_tensor(one.predict(seen)[0]) for one in processes], dim=-1)
+        reference = infer_reference_point(means, scale=0.1)
+        scorer = qLogExpectedHypervolumeImprovement(
+            ModelListGP(*(one.model for one in processes)),
+            reference,
+            FastNondominatedPartitioning(reference, means),
+            sampler=SobolQMCNormalSampler(torch.Size([DRAWS // 2]), seed=seed % 2**31),
+            X_pending=None if pending is None else first.tensor(pending),
+        )
+        return _scored(scorer, first.tensor(candidates))
+
+
+def _scored(scorer: Any, points: Any) -> Array:
+    found: Array = np.concatenate([scorer(part[:, None, :]).numpy() for part in points.split(SLICE)])
+    return found

@@ -1,0 +1,67 @@
+"""What a surrogate sees of a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Mixtures, and the settings beside them.
+
+    Attributes:
+        shares: (n, K), at least 0, rows sum to 1.
+        others: (n, e) settings in [0, 1]; none where only the mixture varies.
+    """
+
+    shares: Array
+    others: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    def __post_init__(self) -> None:
+        """Gives a mixture without settings an empty row of them."""
+        if len(self.others) != len(self.shares):
+            if self.others.size:
+                raise ValueError(f"others has {len(self.others)} rows: it must have {len(self.shares)}, as shares has")
+            object.__setattr__(self, "others", np.zeros((len(self.shares), 0)))
+
+    def __len__(self) -> int:
+        """The number of mixtures."""
+        return len(self.shares)
+
+    def __getitem__(self, places: Sequence[int] | NDArray[np.int64]) -> Features:
+        """Those at `places`."""
+        return Features(self.shares[places], self.others[places])
+
+    def frame(self) -> Frame:
+        """Where these lie, and how far apart."""
+        flat = np.hstack([self.shares, self.others])
+        centre = flat.mean(axis=0)
+        return Frame(centre, float(np.sqrt(((flat - centre) ** 2).sum(axis=1).mean())) or 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The place and the spread of some features, so that others can be put on the same scale.
+
+    Attributes:
+        centre: (K + e,).
+        scale: Root mean square distance from it.
+    """
+
+    centre: Array
+    scale: float
+
+    def __call__(self, features: Features) -> Array:
+        """(n, 2 (K + e)): shares and settings on a common scale; then roots of the shares, and settings as they are.
+
+        In the roots the first rows of a category count for more than the last.
+        """
+        flat = np.hstack([features.shares, features.others])
+        rooted = np.hstack([np.sqrt(np.maximum(features.shares, 0)), features.others])
+        return np.hstack([(flat - self.centre) / self.scale, rooted])

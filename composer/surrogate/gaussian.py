@@ -1,0 +1,204 @@
+"""One Gaussian process of scores over mixtures, fitted by BoTorch: its kernel, its priors, its evidence.
+
+`linear`: the score is linear in the shares, and few noisy runs say no more. `smooth`: a Matérn-5/2 kernel on the roots
+of the shares with a length-scale for each category; its prior says that a category matters little until runs say so.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from composer.surrogate.features import Array, Features, Frame
+from composer.surrogate.warp import Warp
+
+if TYPE_CHECKING:
+    import torch
+
+Kind = Literal["linear", "smooth"]
+# Normal priors of the logarithms of hyperparameters, (mean, standard deviation), scores having been standardised.
+LENGTH, OUTPUT, NOISE = (log(3.0), 0.5), (0.0, 2.0), (-8.0, 4.0)
+SLOPES = (0.0, 3.0)
+LEAST_NOISE = 1e-4
+GAP_PRIOR = (0.0, 1.0)  # of the logarithm of the ceiling's distance above the best run
+GAPS = np.exp(np.linspace(log(0.1), log(10.0), 25))
+STEPS = 60  # of L-BFGS
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    """A fitted process.
+
+    Attributes:
+        kind: Of its kernel.
+        warp: From scores to what it models.
+        model: BoTorch's model, in double precision.
+        frame: What puts features on the scale of those that it was fitted to.
+        evidence: The logarithm of the likelihood, and how far the hyperparameters are from their priors' modes. As many
+            of them as there are may vary between kinds without one kind being the worse for it.
+    """
+
+    kind: Kind
+    warp: Warp
+    model: Any
+    frame: Frame
+    evidence: float
+
+    def tensor(self, features: Features) -> torch.Tensor:
+        """(n, d) features as the model takes them; the same for all models with one frame."""
+        import torch
+
+        return torch.as_tensor(self.frame(features), dtype=torch.float64)
+
+    def predict(self, features: Features) -> tuple[Array, Array]:
+        """Means and standard deviations, (n,) each, of the warped score without a trial's noise."""
+        import torch
+
+        with torch.no_grad(), _quiet():
+            told = self.model.posterior(self.tensor(features))
+            return told.mean.numpy()[:, 0], np.sqrt(np.maximum(told.variance.numpy()[:, 0], 1e-12))
+
+    def rewarped(self, features: Features, scores: Array) -> Warp:
+        """The warp whose ceiling is the likeliest for these runs, the hyperparameters being what they are."""
+        import torch
+
+        with torch.no_grad(), _quiet():
+            x = self.tensor(features)
+            covariance = self.model.covar_module(x).to_dense() + torch.ones(len(x), len(x), dtype=torch.float64)
+            covariance += torch.diag(torch.full((len(x),), float(np.mean(_noise(self.model))), dtype=torch.float64))
+            inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance)).numpy()
+        best, likeliest = Warp.of(scores, float(GAPS[0])), -np.inf
+        for gap in GAPS:
+            warp = Warp.of(scores, float(gap))
+            y = warp(scores)
+            density = -0.5 * y @ inverse @ y + np.log(warp.slope(scores)).sum()
+            density -= 0.5 * ((log(gap) - GAP_PRIOR[0]) / GAP_PRIOR[1]) ** 2
+            if density > likeliest:
+                best, likeliest = warp, density
+        return best
+
+
+def fit(
+    kind: Kind,
+    features: Features,
+    scores: Array,
+    warp: Warp,
+    frame: Frame,
+    noise: Array | None,
+    start: Gaussian | None = None,
+) -> Gaussian:
+    """Fits a process by the maximum of likelihood times priors.
+
+    Args:
+        kind: Of its kernel.
+        features: (n,) of the runs.
+        scores: (n,) more is better.
+        warp: From scores to what is modelled.
+        frame: Of the features.
+        noise: (n,) standard errors of the scores, or None; what they leave out is learned beside them.
+        start: A process of the same kind, where to start from.
+    """
+    import torch
+    from botorch.fit import fit_gpytorch_mll
+    from botorch.optim.fit import fit_gpytorch_mll_scipy
+    from gpytorch.mlls import ExactMarginalLogLikelihood
+
+    model = _model(kind, torch.as_tensor(frame(features), dtype=torch.float64), scores, warp, noise)
+    if start is not None:
+        model.load_state_dict(start.model.state_dict(), strict=False)
+    mll = ExactMarginalLogLikelihood(model.likelihood, model)
+    with _quiet():
+        fit_gpytorch_mll(
+            mll,
+            optimizer=fit_gpytorch_mll_scipy,
+            optimizer_kwargs={"options": {"maxiter": STEPS}},
+            max_attempts=1,
+            warning_handler=lambda warning: True,
+        )
+        model.train()
+        with torch.no_grad():
+            told = model.likelihood(model(*model.train_inputs), *model.train_inputs)
+            likelihood = float(told.log_prob(model.train_targets))
+    model.eval()
+    evidence = likelihood + _plausible(kind, model) + float(np.log(warp.slope(scores)).sum())
+    if np.isfinite(warp.ceiling):
+        gap = (warp.ceiling - float(scores.max())) / (float(scores.std()) or 1.0)
+        evidence -= 0.5 * ((log(gap) - GAP_PRIOR[0]) / GAP_PRIOR[1]) ** 2
+    return Gaussian(kind, warp, model, frame, evidence)
+
+
+def conditioned(fitted: Gaussian, features: Features, scores: Array, noise: Array | None) -> Gaussian:
+    """The same hyperparameters, told of these runs."""
+    model = _model(fitted.kind, fitted.tensor(features), scores, fitted.warp, noise)
+    model.load_state_dict(fitted.model.state_dict(), strict=False)
+    model.eval()
+    return Gaussian(fitted.kind, fitted.warp, model, fitted.frame, fitted.evidence)
+
+
+def _model(kind: Kind, x: torch.Tensor, scores: Array, warp: Warp, noise: Array | None) -> Any:
+    import torch
+    from botorch.models import SingleTaskGP
+    from gpytorch.constraints import GreaterThan
+    from gpytorch.kernels import LinearKernel, MaternKernel, ScaleKernel
+    from gpytorch.likelihoods import FixedNoiseGaussianLikelihood, GaussianLikelihood
+    from gpytorch.priors import LogNormalPrior
+
+    def prior(of: tuple[float, float]) -> Any:
+        # A normal density of the logarithm, taken as one of the logarithm: what 1/x takes away is given back.
+        return LogNormalPrior(of[0] + of[1] ** 2, of[1])
+
+    above = GreaterThan(LEAST_NOISE, initial_value=1e-2)
+    if noise is None:
+        likelihood = GaussianLikelihood(noise_prior=prior(NOISE), noise_constraint=above)
+    else:
+        known = torch.as_tensor((noise * warp.slope(scores)) ** 2, dtype=torch.float64).clamp_min(1e-6)
+        likelihood = FixedNoiseGaussianLikelihood(
+            known, learn_additional_noise=True, noise_prior=prior(NOISE), noise_constraint=above
+        )
+    size = x.shape[1] // 2
+    if kind == "linear":
+        covariance = LinearKernel(active_dims=tuple(range(size)), variance_prior=prior(SLOPES))
+        covariance.variance = 1.0
+    else:
+        matern = MaternKernel(
+            nu=2.5, ard_num_dims=size, active_dims=tuple(range(size, 2 * size)), lengthscale_prior=prior(LENGTH)
+        )
+        covariance = ScaleKernel(matern, outputscale_prior=prior(OUTPUT))
+        covariance.base_kernel.lengthscale = 3.0
+        covariance.outputscale = 1.0
+    y = torch.as_tensor(warp(scores), dtype=torch.float64)[:, None]
+    with _quiet():
+        model = SingleTaskGP(x, y, likelihood=likelihood, covar_module=covariance, outcome_transform=None)
+    return model.double()
+
+
+def _plausible(kind: Kind, model: Any) -> float:
+    """The logarithm of the priors' densities over those at their modes."""
+    covariance, likelihood = model.covar_module, model.likelihood
+    noise = likelihood.second_noise if hasattr(likelihood, "second_noise") else likelihood.noise
+    values = [(noise, NOISE)]
+    if kind == "linear":
+        values.append((covariance.variance, SLOPES))
+    else:
+        values += [(covariance.base_kernel.lengthscale, LENGTH), (covariance.outputscale, OUTPUT)]
+    return -0.5 * sum(
+        float((((value.detach().log() - mean) / deviation) ** 2).sum()) for value, (mean, deviation) in values
+    )
+
+
+def _noise(model: Any) -> Array:
+    noise: Array = model.likelihood.noise.detach().numpy()
+    return noise
+
+
+class _quiet(warnings.catch_warnings):  # noqa: N801
+    """Without the advice of BoTorch and GPyTorch on data that this package scales itself."""
+
+    def __enter__(self) -> Any:
+        entered = super().__enter__()
+        warnings.simplefilter("ignore")
+        return entered
