@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 from omegaconf import MISSING
 
 from composer.checks import listed, one_of
 from composer.config_designs import ClaimConfig, DesignConfig
+from composer.config_search import SearchConfig
 
 BY = ("share", "rows", "tokens")
 SHORTAGE = ("error", "repeat", "redistribute")
@@ -252,6 +253,20 @@ class ArmConfig:
     label: str = ""
     recipe: str | None = None
     edits: dict[str, EditConfig] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)  # settings that this arm alone has, beside those of `trainer`
+
+    def problems(self, key: str, trainer: TrainerConfig) -> Iterator[str]:
+        """What is wrong with this arm's own settings, found at `key`."""
+        known = [of.name for of in fields(TrainerConfig) if of.name != "name"]
+        if unknown := [name for name in self.trainer if name not in known]:
+            yield f"{key}.trainer names {listed(unknown)}: it must be of {listed(known)}"
+            return
+        for name, value in self.trainer.items():
+            kind = type(getattr(trainer, name))
+            if not isinstance(value, (kind, int) if kind is float else kind):
+                yield f"{key}.trainer.{name} is {value!r}: it must be of the type {kind.__name__}"
+                return
+        yield from (f"{key}: {problem}" for problem in replace(trainer, **self.trainer).problems())
 
 
 @dataclass
@@ -274,6 +289,7 @@ class StudyConfig:
     comparisons: dict[str, ComparisonConfig] = field(default_factory=dict)
     designs: dict[str, DesignConfig] = field(default_factory=dict)  # each adds its arms to those above
     claims: dict[str, ClaimConfig] = field(default_factory=dict)  # what the report shows beside the verdicts
+    search: SearchConfig | None = None  # proposes further arms; null: none
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section, its claims aside."""
@@ -364,6 +380,12 @@ class Config:
         found = [problem for section in sections if is_dataclass(section) for problem in _problems(section)]
         for name, claim in self.study.claims.items():
             found += claim.problems(f"study.claims.{name}", self.benchmarks.of, self.study.designs)
+        for name, arm in self.study.arms.items():
+            found += arm.problems(f"study.arms.{name}", self.trainer)
+        if self.study.search is not None:
+            found += self.study.search.problems(self.mixture.quotas, self.benchmarks.of, self.trainer)
+            if self.study.designs:
+                found.append("study has designs and a search: run them as two recipes; the search starts from its arms")
         return found
 
 

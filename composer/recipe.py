@@ -30,8 +30,8 @@ GROUPS = ("world", "pool", "mixture", "model", "trainer", "benchmarks", "study",
 _OPEN = ("mixture.quotas", "pool.sources")
 # The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
 _OPEN_SECTIONS = (
-    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "benchmarks.of",
-    "benchmarks.noise",
+    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "study.search",
+    "benchmarks.of", "benchmarks.noise",
 )  # fmt: skip
 
 
@@ -101,6 +101,13 @@ def load_recipe(name: str | None, overrides: Sequence[str]) -> Recipe:
 def with_doses(recipe: Recipe, proposed: Mapping[str, Sequence[int]]) -> Recipe:
     """The recipe with these doses, in rows, added to its adaptive designs."""
     return _definite(recipe.name, recipe.overrides, recipe.config, proposed)
+
+
+def with_arms(recipe: Recipe, proposed: Mapping[str, ArmConfig]) -> Recipe:
+    """The recipe with these arms, each an edit of the recipe's own mixture, after those that it has."""
+    mixture = recipe.config.mixture
+    mixtures = {name: replace(mixture, edits={**mixture.edits, **arm.edits}) for name, arm in proposed.items()}
+    return replace(recipe, arms={**recipe.arms, **proposed}, mixtures={**recipe.mixtures, **mixtures})
 
 
 def _definite(

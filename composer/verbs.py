@@ -81,13 +81,17 @@ def plan_(request: Request, console: Console) -> int:
     from composer.report.plan import show_plan
     from composer.study.adaptive import resumed
     from composer.study.plan import check_out
+    from composer.study.search import proposed, search_domain
 
     recipe = _load(request, console)
     if recipe is None:
         return 0
     check_out(recipe.out, recipe.plain)
-    recipe = resumed(recipe)
-    plan = _planned(recipe, _pool_if_here(recipe)).facts
+    pool = _pool_if_here(recipe)
+    recipe = proposed(resumed(recipe), pool)
+    if recipe.config.study.search is not None:
+        search_domain(recipe, pool)  # bounds that leave no choice are told
+    plan = _planned(recipe, pool).facts
     write_json(recipe.out / "plan.json", plan)
     if request.json:
         _print_json(plan)
@@ -104,6 +108,7 @@ def run_(request: Request, console: Console) -> int:
     from composer.study.adaptive import resumed
     from composer.study.plan import check_needs, check_out
     from composer.study.run import run_study
+    from composer.study.search import run_search, search_domain
 
     recipe = _load(request, console)
     if recipe is None:
@@ -112,10 +117,15 @@ def run_(request: Request, console: Console) -> int:
     check_out(recipe.out, recipe.plain)
     pool = _open_pool(recipe)
     recipe = resumed(recipe)
+    if recipe.config.study.search is not None:
+        search_domain(recipe, pool)  # bounds that leave no choice are told before anything is written
     plan = _planned(recipe, pool)
     talking = console if not request.json else Console(stderr=True)
     show_plan(plan.facts, talking)
-    outcome = run_study(recipe, pool, plan, talking, propose=proposer(recipe.out))
+    if recipe.config.study.search is not None:
+        outcome = run_search(recipe, pool, plan, talking)
+    else:
+        outcome = run_study(recipe, pool, plan, talking, propose=proposer(recipe.out))
     _report(recipe.out, request.json, console)
     return 1 if outcome.failed else 0
 

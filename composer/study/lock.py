@@ -16,14 +16,14 @@ POLL_SECONDS = 0.05
 
 
 @contextmanager
-def study_lock(run: Path) -> Iterator[None]:
+def study_lock(run: Path, seconds: float = 0) -> Iterator[None]:
     """Holds the study's folder `run`, which is made where it is absent, for this process alone.
 
     Raises:
-        OutputError: Another process holds it.
+        OutputError: Another process holds it for longer than `seconds`.
     """
     run.mkdir(parents=True, exist_ok=True)
-    descriptor = _take(run / LOCK, seconds=0)
+    descriptor = _take(run / LOCK, seconds)
     if descriptor is None:
         holder = (run / LOCK).read_text(encoding="utf-8").strip() or "unknown"
         raise OutputError(
@@ -54,6 +54,15 @@ def trial_lock(folder: Path, seconds: float) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)  # not LOCK_UN, which would take the lock from the trial too
+
+
+def try_lock(path: Path) -> int | None:
+    """The descriptor of the locked file, whose folder is made where it is absent; None where a process has the lock.
+
+    Closing the descriptor lets go of it, as the death of this process does.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return _take(path, seconds=0)
 
 
 def _take(path: Path, seconds: float) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -19,13 +20,17 @@ from composer.pool import Pool
 from composer.recipe import Recipe
 from composer.study.designs import Design, pool_problems
 from composer.study.designs.variants import multiple
+from composer.study.domain import is_proposed
 from composer.study.runner import Trial
 from composer.trial.backends import check_backend
 from composer.trial.spec import trial_key, trial_spec
 
 PLAN_VERSION = 2
 # What may differ between two runs of one study: how it is run, where it lies, how its findings are judged.
-_FREE = ("launcher", "out", "findings", "study.seeds", "study.claims", "benchmarks.noise", "benchmarks.seconds")
+_FREE = (
+    "launcher", "out", "findings", "study.seeds", "study.claims", "study.search.trials", "study.search.lease_seconds",
+    "benchmarks.noise", "benchmarks.seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -43,38 +48,40 @@ class Plan:
     trials: list[Trial]
 
 
-def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
+def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture] = MappingProxyType({})) -> Plan:
     """Composes every arm's mixture from the pool's index and says what the study will do.
 
     `plan.json`, version 2: `recipe`, `label`, `command`, `baseline`, `comparisons`, `findings`, `benchmarks`,
     `categories`, `pool`, `model`, `seeds`, `arms` (label, whether the recipe declares it, mixture manifest, steps,
     training_tokens, expected seconds),
-    `designs` (`designs.Design`, and what its arms cost), `claims` (`ClaimConfig`, its dose in rows), `trials` (arm,
-    seed, key), `needs`, `unknown` (what cannot be known here, a sentence each), `expected` (trials, further_trials
-    that adaptive designs may add at most, rows, tokens, seconds of all trials, wall-clock seconds with the launcher's
-    workers).
+    `designs` (`designs.Design`, and what its arms cost), `claims` (`ClaimConfig`, its dose in rows), `search`
+    (`SearchConfig`, or null), `trials` (arm, seed, key), `needs`, `unknown` (what cannot be known here, a sentence
+    each), `expected` (trials, further_trials that adaptive designs and a search may add at most, rows, tokens, seconds
+    of all trials, wall-clock seconds with the launcher's workers).
 
     Without its pool a plan has no mixtures and no trials: digests, tokens and seconds are null, and `unknown` says why.
 
     Args:
         recipe: What is to be planned.
         pool: Its pool, or None where that is out of reach.
+        composed: Arm → its mixture, where it was composed already.
 
     Raises:
         ConfigError: A quota, an edit or a design asks for what the pool does not have; all that designs ask is listed.
         ShortageError: The pool has too few rows for an arm.
     """
-    config, trainer = recipe.config, recipe.config.trainer
+    config = recipe.config
     if pool is not None and (problems := list(pool_problems(recipe.designs, recipe.mixtures, pool.index))):
         raise ConfigError(problems)
     mixtures: dict[str, Mixture] = {}
     arms: dict[str, dict[str, Any]] = {}
     trials: list[Trial] = []
     for name, declared in recipe.arms.items():
+        trainer = replace(config.trainer, **declared.trainer)
         if pool is None:
             described = _declared(recipe.mixtures[name])
         else:
-            mixtures[name] = compose(pool.index, recipe.mixtures[name])
+            mixtures[name] = composed[name] if name in composed else compose(pool.index, recipe.mixtures[name])
             described = manifest(mixtures[name], pool.name, pool.digest, recipe.mixtures[name])
         tokens = None if described["tokens"] is None else described["tokens"] * trainer.epochs
         rows = described["rows"]
@@ -85,9 +92,11 @@ def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
             "steps": None if rows is None else math.ceil(rows / trainer.batch_size) * trainer.epochs,
             "training_tokens": tokens,
             "seconds": _seconds(tokens, config.model.tokens_per_second, config.benchmarks.seconds),
+            "trainer": dict(declared.trainer),
         }
     for seed in range(config.study.seeds):
         for name, arm in arms.items() if pool is not None else ():
+            trainer = replace(config.trainer, **recipe.arms[name].trainer)
             spec = trial_spec(
                 f"mixtures/{name}", arm["mixture"]["digest"], config.model, trainer, config.benchmarks, seed
             )
@@ -110,6 +119,7 @@ def make_plan(recipe: Recipe, pool: Pool | None) -> Plan:
         "arms": arms,
         "designs": {design.name: _design(design, arms, config.study.seeds) for design in recipe.designs},
         "claims": {name: _claim(claim, recipe) for name, claim in config.study.claims.items()},
+        "search": None if config.study.search is None else asdict(config.study.search),
         "trials": [{"arm": trial.arm, "seed": trial.seed, "key": trial.key} for trial in trials],
         "needs": needs(recipe),
         "unknown": list(_unknown(recipe, pool)),
@@ -151,6 +161,12 @@ def _further(design: Design) -> int:
     return max(0, design.config.max_doses - len(design.points)) if design.kind == "adaptive_dose" else 0
 
 
+def _proposals_left(recipe: Recipe) -> int:
+    """The mixtures that a search may still propose."""
+    search = recipe.config.study.search
+    return 0 if search is None else max(0, search.trials - sum(is_proposed(arm) for arm in recipe.arms.values()))
+
+
 def _claim(claim: ClaimConfig, recipe: Recipe) -> dict[str, Any]:
     """A claim with its dose in rows."""
     design = next((one for one in recipe.designs if one.name == claim.design), None)
@@ -183,7 +199,7 @@ def _expected(recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial] |
     seconds = _sum([arm["seconds"] for arm in once])
     return {
         "trials": len(once),
-        "further_trials": sum(_further(design) for design in recipe.designs) * seeds,
+        "further_trials": (sum(_further(design) for design in recipe.designs) + _proposals_left(recipe)) * seeds,
         "rows": _sum([arm["mixture"]["rows"] for arm in once], config.trainer.epochs),
         "tokens": _sum([arm["training_tokens"] for arm in once]),
         "seconds": seconds,

@@ -1,0 +1,215 @@
+"""Who proposes the next mixture: Optuna's samplers by name, and two made for mixtures.
+
+Every proposal is asked of a sampler that is made anew from the search's seed and the proposal's index, over the
+finished trials in the order of their indices. So it depends on nothing that a resumed search would not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.study.domain import SIZE, Domain, Proposal
+from composer.study.space import Shares
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
+
+CANDIDATES = 768  # mixtures that are scored before one is proposed
+TRIES = 100  # for a mixture that was not trained yet
+SPREADS = (0.05, 0.15, 0.4)  # of candidates about the best mixtures, in log-ratios
+SHARES, NOISE = "shares", "noise"  # user attributes of a trial
+
+
+@dataclass(frozen=True)
+class Told:
+    """A proposal with what came of it.
+
+    Attributes:
+        proposal: What was trained.
+        values: One for each objective, more is better; None while it runs.
+        noise: The standard error of each value, or None where it is not known.
+        state: What a sampler of Optuna's noted beside it.
+    """
+
+    proposal: Proposal
+    values: Sequence[float] | None
+    noise: Sequence[float] | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+def ask(
+    sampler: str, domain: Domain, seed: int, index: int, objectives: int, told: Sequence[Told]
+) -> tuple[Proposal, dict[str, Any]]:
+    """The proposal with this index, after what was `told`, and what the sampler noted beside it.
+
+    Args:
+        sampler: One of `config_search.SAMPLERS`.
+        domain: What may vary.
+        seed: Of the search.
+        index: Of the proposal.
+        objectives: Their number.
+        told: Finished and running proposals, in the order of their indices.
+    """
+    import optuna
+    from optuna.trial import TrialState, create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    number = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+    study = optuna.create_study(sampler=make_sampler(sampler, domain, number), directions=["maximize"] * objectives)
+    ranges = domain.distributions()
+    for one in told:
+        noted: dict[str, Any] = {SHARES: one.proposal.shares}
+        if one.noise is not None:
+            noted[NOISE] = list(one.noise)
+        study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING if one.values is None else TrialState.COMPLETE,
+                values=one.values,
+                params=dict(one.proposal.params),
+                distributions=ranges,
+                user_attrs=noted,
+                system_attrs=dict(one.state),
+            )
+        )
+    asked = study.ask(ranges)
+    noted = study.get_trials(deepcopy=False)[asked.number].system_attrs
+    found, known = domain.proposal(asked.params), {_same(one.proposal) for one in told}
+    if _same(found) in known:  # trained again with the same seeds it would say nothing new
+        others = map(domain.proposal, random_params(domain, TRIES, np.random.default_rng(number)))
+        found = next((other for other in others if _same(other) not in known), found)
+    return found, dict(noted)
+
+
+def _same(proposal: Proposal) -> tuple[Any, ...]:
+    """What two proposals that are one trial have in common."""
+    return (*sorted(proposal.rows.items()), *sorted(proposal.trainer.items()))
+
+
+def make_sampler(name: str, domain: Domain, seed: int) -> BaseSampler:
+    """A sampler by its name in a recipe. Those of Optuna's propose from the first trial: random ones came before."""
+    from optuna.samplers import GPSampler, NSGAIISampler, TPESampler
+
+    if name == "gp":
+        return GPSampler(seed=seed, n_startup_trials=0)
+    if name == "tpe":
+        return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
+    if name == "nsga2":
+        return NSGAIISampler(seed=seed, population_size=16)
+    return _of_mixtures(name == "mixture", domain, seed)
+
+
+def _of_mixtures(learns: bool, domain: Domain, seed: int) -> BaseSampler:
+    """Optuna is imported here, as it takes long; so the class that derives from its base is made here too."""
+    from optuna.samplers import BaseSampler
+
+    class Mixtures(BaseSampler):
+        """Proposes mixtures of a domain: at random, or, where it learns, the one that promises the most."""
+
+        def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+            return domain.distributions()
+
+        def sample_relative(
+            self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        ) -> dict[str, Any]:
+            return propose(domain, study, seed) if learns else random_params(domain, 1, np.random.default_rng(seed))[0]
+
+        def sample_independent(
+            self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        ) -> Any:
+            raise NotImplementedError(f"{param_name} is no parameter of this search")
+
+    return Mixtures()
+
+
+def random_params(domain: Domain, count: int, random: np.random.Generator) -> list[dict[str, Any]]:
+    """Parameters of `count` random mixtures, with random sizes and settings."""
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    drawn: list[dict[str, Any]] = [{} for _ in range(count)]
+    for name, of in domain.distributions().items():
+        if name in domain.coordinates:
+            continue
+        for params in drawn:
+            if isinstance(of, CategoricalDistribution):
+                params[name] = of.choices[int(random.integers(len(of.choices)))]
+                continue
+            low, high = float(of.low), float(of.high)  # type: ignore[attr-defined]
+            part = random.random()
+            log = of.log  # type: ignore[attr-defined]
+            value = low * (high / low) ** part if log else low + (high - low) * part
+            params[name] = round(value) if isinstance(of, IntDistribution) else min(max(value, low), high)
+    shares = domain.space_at(domain.size[0]).draw(count, random)
+    for params, mixture in zip(drawn, shares, strict=True):
+        size = params.get(SIZE, domain.size[0])
+        space = domain.space_at(size)
+        params.update(zip(domain.coordinates, map(float, space.encode(space.project(mixture))), strict=True))
+    return drawn
+
+
+def propose(domain: Domain, study: optuna.Study, seed: int) -> dict[str, Any]:
+    """Parameters of the candidate that promises the most, by the surrogate of what the study's trials say."""
+    from optuna.trial import TrialState
+
+    from composer.surrogate import choose
+
+    random = np.random.default_rng(seed)
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    pending = [trial for trial in running if SHARES in trial.user_attrs]
+    if len(done) < 2:
+        return random_params(domain, 1, random)[0]
+    candidates = [*random_params(domain, CANDIDATES // 2, random), *_about_the_best(domain, done, random)]
+    # What is scored is what would be trained: a mixture of whole rows, within the bounds.
+    proposals = [domain.proposal(params) for params in candidates]
+    known = {_same(domain.proposal(trial.params)) for trial in (*done, *pending)}
+    fresh = [place for place, one in enumerate(proposals) if _same(one) not in known] or range(len(proposals))
+    candidates, proposals = [candidates[place] for place in fresh], [proposals[place] for place in fresh]
+    seen, waiting, asked = (
+        _features(domain, [trial.user_attrs[SHARES] for trial in done], [trial.params for trial in done]),
+        _features(domain, [trial.user_attrs[SHARES] for trial in pending], [trial.params for trial in pending]),
+        _features(domain, [one.shares for one in proposals], candidates),
+    )
+    noise = [trial.user_attrs.get(NOISE) for trial in done]
+    known = None if any(one is None for one in noise) else np.array(noise, dtype=float)
+    values = np.array([trial.values for trial in done])
+    return candidates[choose(seen, values, asked, seed=seed, noise=known, pending=waiting)]
+
+
+def _about_the_best(domain: Domain, done: Sequence[FrozenTrial], random: np.random.Generator) -> list[dict[str, Any]]:
+    """Parameters of mixtures about the best ones so far, by the mean rank over the objectives."""
+    ranks = np.argsort(np.argsort(-np.array([trial.values for trial in done]), axis=0), axis=0).mean(axis=1)
+    best = np.argsort(ranks, kind="stable")[:4]
+    found: list[dict[str, Any]] = []
+    each = CANDIDATES // 2 // (len(best) * len(SPREADS))
+    for place in best:
+        params = done[place].params
+        centre = np.array([params[name] for name in domain.coordinates])
+        for spread in SPREADS:
+            others = random_params(domain, each, random)
+            space = domain.space_at(params.get(SIZE, domain.size[0]))
+            moved: Shares = space.encode(space.near(space.decode(centre), each, spread, random))
+            for other, coordinates in zip(others, moved, strict=True):
+                # Half of them keep size and settings, so that the mixture alone is refined.
+                kept = dict(params) if random.random() < 0.5 else other
+                found.append({**kept, **dict(zip(domain.coordinates, map(float, coordinates), strict=True))})
+    return found
+
+
+def _features(domain: Domain, shares: Sequence[Mapping[str, float]], params: Sequence[Mapping[str, Any]]) -> Any:
+    from composer.surrogate import Features
+
+    names = domain.space.categories
+    of_shares = np.array([[one[name] for name in names] for one in shares]).reshape(-1, len(names))
+    others = np.array([domain.unit(one) for one in params])
+    return Features(of_shares, others.reshape(len(shares), -1) if len(shares) else np.zeros((0, _width(domain))))
+
+
+def _width(domain: Domain) -> int:
+    return len(domain.unit(random_params(domain, 1, np.random.default_rng(0))[0]))
