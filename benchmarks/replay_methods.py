@@ -1,0 +1,139 @@
+"""What `replay.py` compares: ways to predict a mixture's score, and ways to choose the next mixture to train.
+
+A predictor takes shares (n, K) and scores (n,), more is better, and gives a function from shares (c, K) to scores (c,)
+of which only the order counts. A chooser takes what was seen and the candidates and gives the place of one.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from composer.surrogate import Features, LogLinearLaw, Surrogate, choose
+
+Array = NDArray[np.float64]
+Scorer = Callable[[Array], Array]
+Fit = Callable[[Array, Array], Scorer]
+Choose = Callable[[Array, Array, Array, int], int]
+
+OURS = "composer"
+PEEKS = "LightGBM, stopped on the test runs"
+
+
+def linear(shares: Array, scores: Array) -> Scorer:
+    """Least squares, as shares sum to 1 without an intercept."""
+    slopes = np.linalg.lstsq(shares, scores, rcond=None)[0]
+    return lambda asked: asked @ slopes
+
+
+def law(shares: Array, scores: Array) -> Scorer:
+    """The log-linear law as published, of the shares themselves, from several starts."""
+    return LogLinearLaw.fit(shares, scores, power=1.0).predict
+
+
+def boosted(shares: Array, scores: Array, test: tuple[Array, Array] | None = None) -> Scorer:
+    """LightGBM with RegMix's settings, stopped early on `test` as RegMix does, else on a fifth of the runs."""
+    import lightgbm
+
+    if test is None:
+        order = np.random.default_rng(0).permutation(len(scores))
+        kept, held = order[len(order) // 5 :], order[: len(order) // 5]
+        shares, scores, test = shares[kept], scores[kept], (shares[held], scores[held])
+    model = lightgbm.LGBMRegressor(n_estimators=1000, learning_rate=0.01, random_state=42, verbosity=-1, n_jobs=1)
+    stop = lightgbm.early_stopping(stopping_rounds=3, verbose=False)
+    model.fit(shares, scores, eval_X=test[0], eval_y=test[1], eval_metric="l2", callbacks=[stop])
+    return lambda asked: np.asarray(model.predict(asked))
+
+
+def small_leaves(shares: Array, scores: Array) -> Scorer:
+    """LightGBM for few runs: small trees with few runs a leaf, and as many of them as a slow rate needs."""
+    import lightgbm
+
+    model = lightgbm.LGBMRegressor(
+        n_estimators=400, learning_rate=0.05, num_leaves=8, min_child_samples=3, random_state=42, verbosity=-1, n_jobs=1
+    )
+    model.fit(shares, scores)
+    return lambda asked: np.asarray(model.predict(asked))
+
+
+def process(shares: Array, scores: Array) -> tuple[Scorer, Callable[[Array], Array]]:
+    """scikit-learn's Gaussian process, Matérn-5/2, a length-scale for each root of a share; means and deviations."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(np.ones(shares.shape[1]), (1e-2, 1e2), nu=2.5)
+    kernel += WhiteKernel(1e-2, (1e-6, 1e1))
+    model = GaussianProcessRegressor(kernel, normalize_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(np.sqrt(shares), scores)
+    return (
+        lambda asked: model.predict(np.sqrt(asked)),
+        lambda asked: model.predict(np.sqrt(asked), return_std=True)[1],
+    )
+
+
+def ours(shares: Array, scores: Array) -> tuple[Scorer, Scorer]:
+    """Composer's surrogate: at the scale of the runs, and carried over to another."""
+    fitted = Surrogate.fit(Features(shares), scores)
+    return lambda asked: fitted.predict(Features(asked)).mean, lambda asked: fitted.transferred(Features(asked))
+
+
+def by_random(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+    """Any."""
+    return int(np.random.default_rng((seed, len(scores))).integers(len(asked)))
+
+
+def by_improvement(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+    """Gaussian process with expected improvement over the best score."""
+    mean, deviation = process(shares, scores)
+    over, sd = mean(asked) - scores.max(), np.maximum(deviation(asked), 1e-12)
+    return int(np.argmax(over * norm.cdf(over / sd) + sd * norm.pdf(over / sd)))
+
+
+def by_tree_parzen(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+    """Optuna's TPE over log-ratios of shares; the candidate nearest to its proposal."""
+    import optuna
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import create_trial
+
+    from composer.study.space import REACH, bounded_space
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = bounded_space({f"{place:02d}": 1 / shares.shape[1] for place in range(shares.shape[1])}, {})
+    names = [f"z_{place}" for place in range(space.dimensions)]
+    ranges = {name: FloatDistribution(-REACH, REACH) for name in names}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sampler = optuna.samplers.TPESampler(seed=seed + len(scores), multivariate=True, n_startup_trials=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for point, score in zip(space.encode(shares), scores, strict=True):
+        params = dict(zip(names, map(float, point), strict=True))
+        study.add_trial(create_trial(params=params, distributions=dict(ranges), value=float(score)))
+    told = study.ask(dict(ranges)).params
+    wanted = space.decode(np.array([told[name] for name in names]))
+    return int(np.argmin(((np.sqrt(asked) - np.sqrt(wanted)) ** 2).sum(axis=1)))
+
+
+def by_mean(fit: Fit) -> Choose:
+    """The candidate that is predicted to be the best."""
+    return lambda shares, scores, asked, seed: int(np.argmax(fit(shares, scores)(asked)))
+
+
+def by_ours(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+    """Composer's sampler."""
+    return choose(Features(shares), scores[:, None], Features(asked), seed=seed)
+
+
+CHOOSERS: dict[str, Choose] = {
+    OURS: by_ours,
+    "GP-EI": by_improvement,
+    "TPE": by_tree_parzen,
+    "LightGBM, small leaves": by_mean(small_leaves),
+    "log-linear law": by_mean(law),
+    "random": by_random,
+}
