@@ -82,7 +82,7 @@ def search(data: Path, table: int, method: str, seed: int) -> list[int]:
     goal = pool.scores.max() - pool.near - 1e-12
     while len(seen) < pool.most and (len(seen) < AT[-1] or pool.scores[seen].max() < goal):
         left = np.setdiff1d(np.arange(len(pool.scores)), seen)
-        seen.append(left[CHOOSERS[method](pool.shares[seen], pool.scores[seen], pool.shares[left], seed)])
+        seen.append(left[CHOOSERS[method](pool.shares[seen], pool.values[seen], pool.shares[left], seed)])
     return [int(place) for place in seen]
 
 

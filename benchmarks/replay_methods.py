@@ -1,7 +1,8 @@
 """What `replay.py` compares: ways to predict a mixture's score, and ways to choose the next mixture to train.
 
 A predictor takes shares (n, K) and scores (n,), more is better, and gives a function from shares (c, K) to scores (c,)
-of which only the order counts. A chooser takes what was seen and the candidates and gives the place of one.
+of which only the order counts. A chooser takes the shares of what was seen, its values on each benchmark (n, m), whose
+mean is searched by, the shares of the candidates and a seed, and gives the place of a candidate.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from composer.surrogate import Features, LogLinearLaw, Surrogate, choose
+from composer.surrogate import Features, LogLinearLaw, Parts, Surrogate, choose
 
 Array = NDArray[np.float64]
 Scorer = Callable[[Array], Array]
@@ -83,19 +84,35 @@ def ours(shares: Array, scores: Array) -> tuple[Scorer, Scorer]:
     return lambda asked: fitted.predict(Features(asked)).mean, lambda asked: fitted.transferred(Features(asked))
 
 
-def by_random(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+def by_random(shares: Array, values: Array, asked: Array, seed: int) -> int:
     """Any."""
-    return int(np.random.default_rng((seed, len(scores))).integers(len(asked)))
+    return int(np.random.default_rng((seed, len(values))).integers(len(asked)))
 
 
-def by_improvement(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+def by_improvement(shares: Array, values: Array, asked: Array, seed: int) -> int:
     """Gaussian process with expected improvement over the best score."""
+    scores = values.mean(axis=1)
     mean, deviation = process(shares, scores)
-    over, sd = mean(asked) - scores.max(), np.maximum(deviation(asked), 1e-12)
-    return int(np.argmax(over * norm.cdf(over / sd) + sd * norm.pdf(over / sd)))
+    return _improving(mean(asked), deviation(asked), scores)
 
 
-def by_tree_parzen(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+def by_even_process(shares: Array, values: Array, asked: Array, seed: int) -> int:
+    """As `by_improvement`, with one length-scale for all shares, which are scaled by their spread together."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    centre = shares.mean(axis=0)
+    scale = np.sqrt(((shares - centre) ** 2).sum(axis=1).mean())
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern(1.0, (1e-2, 1e2), nu=2.5) + WhiteKernel(1e-2, (1e-6, 1e1))
+    scores = values.mean(axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = GaussianProcessRegressor(kernel, normalize_y=True).fit((shares - centre) / scale, scores)
+        mean, deviation = model.predict((asked - centre) / scale, return_std=True)
+    return _improving(mean, deviation, scores)
+
+
+def by_tree_parzen(shares: Array, values: Array, asked: Array, seed: int) -> int:
     """Optuna's TPE over log-ratios of shares; the candidate nearest to its proposal."""
     import optuna
     from optuna.distributions import FloatDistribution
@@ -109,9 +126,9 @@ def by_tree_parzen(shares: Array, scores: Array, asked: Array, seed: int) -> int
     ranges = {name: FloatDistribution(-REACH, REACH) for name in names}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        sampler = optuna.samplers.TPESampler(seed=seed + len(scores), multivariate=True, n_startup_trials=0)
+        sampler = optuna.samplers.TPESampler(seed=seed + len(values), multivariate=True, n_startup_trials=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    for point, score in zip(space.encode(shares), scores, strict=True):
+    for point, score in zip(space.encode(shares), values.mean(axis=1), strict=True):
         params = dict(zip(names, map(float, point), strict=True))
         study.add_trial(create_trial(params=params, distributions=dict(ranges), value=float(score)))
     told = study.ask(dict(ranges)).params
@@ -119,19 +136,28 @@ def by_tree_parzen(shares: Array, scores: Array, asked: Array, seed: int) -> int
     return int(np.argmin(((np.sqrt(asked) - np.sqrt(wanted)) ** 2).sum(axis=1)))
 
 
+def _improving(mean: Array, deviation: Array, scores: Array) -> int:
+    """The candidate of the greatest expected improvement over the best score."""
+    over, sd = mean - scores.max(), np.maximum(deviation, 1e-12)
+    return int(np.argmax(over * norm.cdf(over / sd) + sd * norm.pdf(over / sd)))
+
+
 def by_mean(fit: Fit) -> Choose:
     """The candidate that is predicted to be the best."""
-    return lambda shares, scores, asked, seed: int(np.argmax(fit(shares, scores)(asked)))
+    return lambda shares, values, asked, seed: int(np.argmax(fit(shares, values.mean(axis=1))(asked)))
 
 
-def by_ours(shares: Array, scores: Array, asked: Array, seed: int) -> int:
+def by_ours(shares: Array, values: Array, asked: Array, seed: int) -> int:
     """Composer's sampler."""
-    return choose(Features(shares), scores[:, None], Features(asked), seed=seed)
+    size = values.shape[1]
+    parts = Parts(values, np.full(size, 1 / size))
+    return choose(Features(shares), values.mean(axis=1, keepdims=True), Features(asked), seed=seed, parts=parts)
 
 
 CHOOSERS: dict[str, Choose] = {
     OURS: by_ours,
     "GP-EI": by_improvement,
+    "GP-EI, one length-scale": by_even_process,
     "TPE": by_tree_parzen,
     "LightGBM, small leaves": by_mean(small_leaves),
     "log-linear law": by_mean(law),

@@ -33,7 +33,7 @@ class Pool:
     Attributes:
         name: For people.
         shares: (n, K).
-        scores: (n,) more is better.
+        values: (n, m) on the benchmarks whose mean is searched by, more is better.
         costs: (n,) of one run each, in `unit`.
         unit: Of the costs.
         near: A run is good enough when its score is within this of the best.
@@ -43,12 +43,18 @@ class Pool:
 
     name: str
     shares: Array
-    scores: Array
+    values: Array
     costs: Array
     unit: str
     near: float
     seeds: int
     most: int
+
+    @property
+    def scores(self) -> Array:
+        """(n,) what is searched by."""
+        mean: Array = self.values.mean(axis=1)
+        return mean
 
 
 def _pair(folder: Path, mixtures: str, losses: str) -> Runs:
@@ -88,10 +94,10 @@ def pools(data: Path) -> list[Pool]:
     """The pools that are searched."""
     runs = regmix(data)["all"]
     one = np.ones(len(runs.shares))
-    cc = runs.scores[:, place_of(runs, PILE_CC)]
+    cc = runs.scores[:, [place_of(runs, PILE_CC)]]
     found = [
         Pool("RegMix, Pile-CC", runs.shares, cc, one, "runs", 0.0, 20, 120),
-        Pool("RegMix, mean loss", runs.shares, runs.scores.mean(axis=1), one, "runs", 0.0, 20, 120),
+        Pool("RegMix, mean loss", runs.shares, runs.scores, one, "runs", 0.0, 20, 120),
     ]
     path = data / "swarms" / "admire_ift_runs" / "admire_ift_runs.csv"
     swarm = read_swarms(path, "ratio_", "metric_", "model")["Qwen2.5-7B"]
@@ -107,5 +113,5 @@ def pools(data: Path) -> list[Pool]:
     }
     hours = np.array(minutes[:POOL]) / 60
     for name, of in halves.items():
-        found.append(Pool(f"ADMIRE 7B, {name}", swarm.shares[:POOL], of.mean(axis=1), hours, "hours", 0.1, 50, POOL))
+        found.append(Pool(f"ADMIRE 7B, {name}", swarm.shares[:POOL], of, hours, "hours", 0.1, 50, POOL))
     return found

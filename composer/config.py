@@ -108,6 +108,7 @@ class MixtureConfig:
     edits: dict[str, EditConfig] = field(default_factory=dict)
     shortage: str = "error"
     max_repeats: int = 4  # how often one row may stand in the mixture under `shortage: repeat`
+    proxy_of: int | None = None  # under `shortage: repeat`: rows of the mixture whose repetition this one matches
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section, the pool aside."""
@@ -125,6 +126,8 @@ class MixtureConfig:
             yield f"mixture.seed is {self.seed}: it must be in [0, 2^63)"
         if self.max_repeats < 1:
             yield f"mixture.max_repeats is {self.max_repeats}: it must be at least 1"
+        if self.proxy_of is not None and self.proxy_of < 1:
+            yield f"mixture.proxy_of is {self.proxy_of}: it must be a number of rows of at least 1, or null"
         for name, edit in self.edits.items():
             yield from edit.problems(f"mixture.edits.{name}")
 

@@ -39,13 +39,16 @@ bytes by `composer compose RECIPE pool=…`; the ids in their order hash to `{di
 """
 
 
+KEYS = ("by", "size", "quotas", "seed", "edits", "shortage", "max_repeats", "proxy_of")
+
+
 def card(manifest: dict[str, Any]) -> str:
     """The README.md of the mixture that `manifest` describes, with the front matter that the Hugging Face hub reads."""
     header = {
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/*.parquet"}]}],
         "task_categories": ["text-generation"],
     }
-    keys = ("by", "size", "quotas", "seed", "edits", "shortage", "max_repeats")
+    keys = [key for key in KEYS if key in manifest]
     table = [
         _line(category, of["asked"], of["rows"], of["share"], of["tokens"], of["available"])
         for category, of in manifest["categories"].items()

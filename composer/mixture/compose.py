@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from composer.errors import ConfigError
 from composer.mixture.edits import apply_edits, unknown_in_edits
 from composer.mixture.quotas import count_rows, stratum_rows
 from composer.mixture.ranking import Ranking, export_keys, rank_keys, sort_by_key
-from composer.mixture.shortage import Rows, settle
+from composer.mixture.shortage import Rows, settle, usable_rows
 from composer.pool.index import Index
 
 
@@ -93,8 +94,9 @@ def compose(index: Index, config: MixtureConfig) -> Mixture:
     asked = {category: stratum_rows(category, rows, ranking) for category, rows in counts.items()}
     # Without edits the shares themselves stay the weights, so that a larger size never takes a row away.
     weights = config.quotas if config.by == "share" and not config.edits else counts
-    given = settle(asked, weights, config, ranking)
-    positions, copies = _chosen(given, ranking)
+    usable = usable_rows(sum(counts.values()), config, ranking)
+    given = settle(asked, weights, config, ranking, usable)
+    positions, copies = _chosen(given, ranking, usable)
     keys = export_keys(rank_keys(index.hash[positions], config.seed), copies)
     order = sort_by_key(keys, positions, index)
     positions, copies = positions[order], copies[order]
@@ -103,17 +105,17 @@ def compose(index: Index, config: MixtureConfig) -> Mixture:
     return Mixture(positions, copies, _tallies(asked, given, positions, ranking), digest)
 
 
-def _chosen(given: Rows, ranking: Ranking) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _chosen(given: Rows, ranking: Ranking, usable: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The positions and copy numbers of all rows: of each stratum whole passes, then the first by rank once more."""
     positions, copies = [], []
     for strata in given.values():
         for place, rows in strata.items():
             if not rows:
                 continue
-            passes, left = divmod(rows, ranking.sizes[place])
-            ranked = ranking.first(place, rows)
+            passes, left = divmod(rows, usable[place])
+            ranked = ranking.first(place, min(rows, usable[place]))
             positions += [ranked] * passes + [ranked[:left]]
-            copies.append(np.arange(rows, dtype=np.int64) // ranking.sizes[place])
+            copies.append(np.arange(rows, dtype=np.int64) // usable[place])
     return np.concatenate(positions), np.concatenate(copies)
 
 

@@ -21,6 +21,7 @@ def manifest(mixture: Mixture, pool_name: str, pool_digest: str, config: Mixture
         seed         the mixture's seed
         shortage     error | repeat | redistribute
         max_repeats  how often a row may stand in the mixture under repeat
+        proxy_of     rows of the mixture whose repetition this one matches; absent where it is of none
         quotas       {category: quota}, sorted by name: shares, rows or tokens as `by` says
         edits        {name: {operation: value}} in their order; set and share also say rest
         rows         rows of the mixture, copies counted
@@ -41,6 +42,7 @@ def manifest(mixture: Mixture, pool_name: str, pool_digest: str, config: Mixture
         "seed": config.seed,
         "shortage": config.shortage,
         "max_repeats": config.max_repeats,
+        **({} if config.proxy_of is None else {"proxy_of": config.proxy_of}),
         "quotas": {
             category: float(quota) if config.by == "share" else int(quota)
             for category, quota in sorted(config.quotas.items())

@@ -13,7 +13,20 @@ from composer.mixture.ranking import Ranking
 Rows = dict[str, dict[int, int]]  # category → place of the stratum in the index → rows
 
 
-def settle(asked: Rows, weights: Mapping[str, float], config: MixtureConfig, ranking: Ranking) -> Rows:
+def usable_rows(size: int, config: MixtureConfig, ranking: Ranking) -> list[int]:
+    """How many of each stratum's rows a mixture of `size` rows may take: all of them, or what `mixture.proxy_of` leaves.
+
+    A mixture of 5,000 rows in the place of one of 50,000 takes its rows from the first tenth of each stratum, and so
+    repeats each as often as the larger one does.
+    """
+    if config.shortage != "repeat" or config.proxy_of is None or config.proxy_of <= size:
+        return ranking.sizes
+    return [-(-rows * size // config.proxy_of) for rows in ranking.sizes]
+
+
+def settle(
+    asked: Rows, weights: Mapping[str, float], config: MixtureConfig, ranking: Ranking, usable: Sequence[int]
+) -> Rows:
     """The rows that each stratum gives, under `mixture.shortage`.
 
     `error` gives what is asked or fails. `repeat` gives what is asked, each row at most `mixture.max_repeats` times.
@@ -30,10 +43,10 @@ def settle(asked: Rows, weights: Mapping[str, float], config: MixtureConfig, ran
         (category, place, rows)
         for category, strata in asked.items()
         for place, rows in strata.items()
-        if rows > passes * ranking.sizes[place]
+        if rows > passes * usable[place]
     ]
     if short:
-        raise ShortageError(_message(asked, short, config, ranking))
+        raise ShortageError(_message(asked, short, config, ranking, usable))
     return asked
 
 
@@ -50,7 +63,9 @@ def _redistributed(asked: Rows, weights: Mapping[str, float], ranking: Ranking) 
     return {category: stratum_rows(category, rows, ranking) for category, rows in zip(asked, counts, strict=True)}
 
 
-def _message(asked: Rows, short: Sequence[tuple[str, int, int]], config: MixtureConfig, ranking: Ranking) -> str:
+def _message(
+    asked: Rows, short: Sequence[tuple[str, int, int]], config: MixtureConfig, ranking: Ranking, usable: Sequence[int]
+) -> str:
     total = sum(sum(strata.values()) for strata in asked.values())
     if config.shortage == "repeat":
         head = f"the mixture asks for more than mixture.max_repeats={config.max_repeats} times the rows of"
@@ -64,9 +79,9 @@ def _message(asked: Rows, short: Sequence[tuple[str, int, int]], config: Mixture
     else:
         head = "the mixture asks for more rows than the pool has of"
         remedy = "ask for fewer rows, or set mixture.shortage=repeat or mixture.shortage=redistribute"
-    names, sizes = ranking.index.strata, ranking.sizes
+    names = ranking.index.strata
     lines = [
-        f"  category {category}, stratum {names[place][1]}: asked {rows}, available {sizes[place]}"
+        f"  category {category}, stratum {names[place][1]}: asked {rows}, available {usable[place]}"
         for category, place, rows in short
     ]
     return "\n".join([head, *lines, remedy])

@@ -33,6 +33,10 @@ class Objectives:
             return [math.fsum(weight * self.signs[name] * scores[name] for name, weight in self.weights.items())]
         return [-float(tokens) if name == COST else self.signs[name] * scores[name] for name in self.names]
 
+    def parts(self, scores: Mapping[str, float]) -> list[float]:
+        """What the one objective is the sum of, by `weights`: a value a benchmark, more is better of each."""
+        return [self.signs[name] * scores[name] for name in self.weights]
+
 
 def make_objectives(search: SearchConfig, benchmarks: BenchmarksConfig) -> Objectives:
     """The objectives that a recipe declares."""

@@ -22,7 +22,7 @@ from composer.errors import NeedsError, OutputError
 from composer.study.domain import Domain, Proposal
 from composer.study.journal import JOURNAL
 from composer.study.lock import try_lock
-from composer.study.samplers import NOISE, SHARES, Told
+from composer.study.samplers import BY_SEED, PARTS, SHARES, Told
 
 if TYPE_CHECKING:
     import optuna
@@ -149,13 +149,10 @@ class Queue:
         self.storage.set_trial_user_attr(claim.trial, PROPOSAL, noted)
         claim.proposal = proposal
 
-    def finish(
-        self, claim: Claim, values: Sequence[float], noise: Sequence[float] | None, result: Mapping[str, Any]
-    ) -> None:
+    def finish(self, claim: Claim, values: Sequence[float], result: Mapping[str, Any]) -> None:
         """Notes what came of a claimed trial."""
         from optuna.trial import TrialState
 
-        self.storage.set_trial_user_attr(claim.trial, NOISE, None if noise is None else list(noise))
         self.storage.set_trial_user_attr(claim.trial, RESULT, dict(result))
         self._end(claim.trial, TrialState.COMPLETE, list(values))
         self._let_go(claim)
@@ -194,7 +191,8 @@ class Queue:
             found[trial.user_attrs[INDEX]] = Told(
                 proposal,
                 trial.values if done else None,
-                trial.user_attrs.get(NOISE) if done else None,
+                trial.user_attrs.get(RESULT, {}).get(BY_SEED) if done else None,
+                trial.user_attrs.get(RESULT, {}).get(PARTS) if done else None,
                 trial.user_attrs.get(STATE, {}),
             )
         return [found[index] for index in sorted(found)]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from composer.study.domain import SIZE, Domain, Proposal
+from composer.study.objectives import pooled_noise
 from composer.study.space import Shares
 
 if TYPE_CHECKING:
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
+    from composer.surrogate import Parts
+
 CANDIDATES = 768  # mixtures that are scored before one is proposed
+LEAST_NOISE = 1e-9  # where all seeds agree
 TRIES = 100  # for a mixture that was not trained yet
 SPREADS = (0.05, 0.15, 0.4)  # of candidates about the best mixtures, in log-ratios
-SHARES, NOISE = "shares", "noise"  # user attributes of a trial
+SHARES, BY_SEED, PARTS = "shares", "by_seed", "parts"  # user attributes of a trial
 
 
 @dataclass(frozen=True)
@@ -34,19 +38,23 @@ class Told:
     Attributes:
         proposal: What was trained.
         values: One for each objective, more is better; None while it runs.
-        noise: The standard error of each value, or None where it is not known.
+        by_seed: Seed → objective → value, whose means are `values`; None where that is not known.
+        parts: Seed → benchmark → value, of the benchmarks that the one objective is a weighted sum of; None where
+            objectives are kept apart.
         state: What a sampler of Optuna's noted beside it.
     """
 
     proposal: Proposal
     values: Sequence[float] | None
-    noise: Sequence[float] | None = None
+    by_seed: Sequence[Sequence[float]] | None = None
+    parts: Sequence[Sequence[float]] | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
 
 
 def ask(
-    sampler: str, domain: Domain, seed: int, index: int, objectives: int, told: Sequence[Told]
-) -> tuple[Proposal, dict[str, Any]]:
+    sampler: str, domain: Domain, seed: int, index: int, objectives: int, told: Sequence[Told],
+    weights: Sequence[float] = (),
+) -> tuple[Proposal, dict[str, Any]]:  # fmt: skip
     """The proposal with this index, after what was `told`, and what the sampler noted beside it.
 
     Args:
@@ -56,18 +64,20 @@ def ask(
         index: Of the proposal.
         objectives: Their number.
         told: Finished and running proposals, in the order of their indices.
+        weights: Of the parts that the one objective is a sum of.
     """
     import optuna
     from optuna.trial import TrialState, create_trial
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     number = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
-    study = optuna.create_study(sampler=make_sampler(sampler, domain, number), directions=["maximize"] * objectives)
+    study = optuna.create_study(
+        sampler=make_sampler(sampler, domain, number, weights), directions=["maximize"] * objectives
+    )
     ranges = domain.distributions()
     for one in told:
         noted: dict[str, Any] = {SHARES: one.proposal.shares}
-        if one.noise is not None:
-            noted[NOISE] = list(one.noise)
+        noted |= {name: of for name, of in ((BY_SEED, one.by_seed), (PARTS, one.parts)) if of is not None}
         study.add_trial(
             create_trial(
                 state=TrialState.RUNNING if one.values is None else TrialState.COMPLETE,
@@ -92,7 +102,7 @@ def _same(proposal: Proposal) -> tuple[Any, ...]:
     return (*sorted(proposal.rows.items()), *sorted(proposal.trainer.items()))
 
 
-def make_sampler(name: str, domain: Domain, seed: int) -> BaseSampler:
+def make_sampler(name: str, domain: Domain, seed: int, weights: Sequence[float] = ()) -> BaseSampler:
     """A sampler by its name in a recipe. Those of Optuna's propose from the first trial: random ones came before."""
     from optuna.samplers import GPSampler, NSGAIISampler, TPESampler
 
@@ -102,10 +112,10 @@ def make_sampler(name: str, domain: Domain, seed: int) -> BaseSampler:
         return TPESampler(seed=seed, n_startup_trials=0, multivariate=True, constant_liar=True)
     if name == "nsga2":
         return NSGAIISampler(seed=seed, population_size=16)
-    return _of_mixtures(name == "mixture", domain, seed)
+    return _of_mixtures(name == "mixture", domain, seed, weights)
 
 
-def _of_mixtures(learns: bool, domain: Domain, seed: int) -> BaseSampler:
+def _of_mixtures(learns: bool, domain: Domain, seed: int, weights: Sequence[float]) -> BaseSampler:
     """Optuna is imported here, as it takes long; so the class that derives from its base is made here too."""
     from optuna.samplers import BaseSampler
 
@@ -118,7 +128,9 @@ def _of_mixtures(learns: bool, domain: Domain, seed: int) -> BaseSampler:
         def sample_relative(
             self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
         ) -> dict[str, Any]:
-            return propose(domain, study, seed) if learns else random_params(domain, 1, np.random.default_rng(seed))[0]
+            if learns:
+                return propose(domain, study, seed, weights)
+            return random_params(domain, 1, np.random.default_rng(seed))[0]
 
         def sample_independent(
             self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -153,7 +165,7 @@ def random_params(domain: Domain, count: int, random: np.random.Generator) -> li
     return drawn
 
 
-def propose(domain: Domain, study: optuna.Study, seed: int) -> dict[str, Any]:
+def propose(domain: Domain, study: optuna.Study, seed: int, weights: Sequence[float] = ()) -> dict[str, Any]:
     """Parameters of the candidate that promises the most, by the surrogate of what the study's trials say."""
     from optuna.trial import TrialState
 
@@ -176,10 +188,31 @@ def propose(domain: Domain, study: optuna.Study, seed: int) -> dict[str, Any]:
         _features(domain, [trial.user_attrs[SHARES] for trial in pending], [trial.params for trial in pending]),
         _features(domain, [one.shares for one in proposals], candidates),
     )
-    noise = [trial.user_attrs.get(NOISE) for trial in done]
-    known = None if any(one is None for one in noise) else np.array(noise, dtype=float)
     values = np.array([trial.values for trial in done])
-    return candidates[choose(seen, values, asked, seed=seed, noise=known, pending=waiting)]
+    noise = _noise([trial.user_attrs.get(BY_SEED) for trial in done])
+    parts = _parts([trial.user_attrs.get(PARTS) for trial in done], weights)
+    return candidates[choose(seen, values, asked, seed=seed, noise=noise, pending=waiting, parts=parts)]
+
+
+def _noise(by_trial: Sequence[Sequence[Sequence[float]] | None]) -> Shares | None:
+    """(n, m) standard errors of each trial's means over its seeds, from all trials' seeds; None where unknown."""
+    told = [one for one in by_trial if one is not None]
+    sd = pooled_noise(told)
+    if sd is None or len(told) < len(by_trial):
+        return None
+    seeds = np.array([len(one) for one in told])
+    found: Shares = np.maximum(sd, LEAST_NOISE) / np.sqrt(seeds)[:, None]
+    return found
+
+
+def _parts(by_trial: Sequence[Sequence[Sequence[float]] | None], weights: Sequence[float]) -> Parts | None:
+    """What each trial's objective is made of; None where a trial does not tell."""
+    from composer.surrogate import Parts
+
+    told = [one for one in by_trial if one is not None]
+    if not weights or len(told) < len(by_trial):
+        return None
+    return Parts(np.array([np.mean(one, axis=0) for one in told]), np.array(weights), _noise(told))
 
 
 def _about_the_best(domain: Domain, done: Sequence[FrozenTrial], random: np.random.Generator) -> list[dict[str, Any]]:

@@ -29,11 +29,11 @@ from composer.study.objectives import Objectives, make_objectives, pooled_noise,
 from composer.study.plan import Plan, check_out, make_plan
 from composer.study.queue import FAILED, Claim, Queue, begun, open_queue
 from composer.study.runner import COMMAND, PRELOAD, Outcome, Trial, run_trials
-from composer.study.samplers import ask
+from composer.study.samplers import BY_SEED, PARTS, ask
 
 PATIENCE = 600.0  # seconds to wait for another process that makes a proposal
 IDLE_SECONDS = 0.5
-BY_SEED, TOKENS = "by_seed", "tokens"
+TOKENS = "tokens"
 
 
 @dataclass
@@ -192,7 +192,10 @@ def _claimed(work: _Search) -> list[Claim]:
                     number = claim.index - declared
                     sampler = "random" if number < search.startup else search.sampler
                     told = [one for one in work.queue.told() if one.proposal.params]
-                    proposal, state = ask(sampler, work.domain, search.seed, number, len(work.objectives.names), told)
+                    weights = list(work.objectives.weights.values())
+                    proposal, state = ask(
+                        sampler, work.domain, search.seed, number, len(work.objectives.names), told, weights
+                    )
                 if proposal is not None:
                     work.queue.propose(claim, proposal, state)
             claims.append(claim)
@@ -240,11 +243,13 @@ def _tell(work: _Search, claim: Claim, outcome: Outcome) -> None:
     try:
         if errors:
             raise TrialError(errors[0].strip().splitlines()[-1] if errors[0].strip() else "it failed")
-        by_seed, tokens = [], 0
-        for trial in sorted(trials, key=lambda one: one.seed):
-            record = read_json(work.recipe.out / "trials" / trial.key / "record.json")
-            tokens = _tokens(work, claim.arm)
-            by_seed.append(work.objectives.of(read_scores(record, work.facts["benchmarks"]), tokens))
+        tokens = _tokens(work, claim.arm)
+        records = [
+            read_json(work.recipe.out / "trials" / trial.key / "record.json")
+            for trial in sorted(trials, key=lambda one: one.seed)
+        ]
+        scores = [read_scores(record, work.facts["benchmarks"]) for record in records]
+        by_seed = [work.objectives.of(one, tokens) for one in scores]
     except TrialError as error:
         work.queue.fail(claim, str(error))
         work.console.print(f"{claim.arm} failed: {error}", highlight=False, markup=False)
@@ -252,8 +257,9 @@ def _tell(work: _Search, claim: Claim, outcome: Outcome) -> None:
     values = [fmean(column) for column in zip(*by_seed, strict=True)]
     everything = [*_by_trial(work.queue), by_seed]
     sd = pooled_noise(everything)
-    noise = None if sd is None else [max(one, 1e-9) / math.sqrt(len(by_seed)) for one in sd]
-    work.queue.finish(claim, values, noise, {BY_SEED: by_seed, TOKENS: tokens})
+    noise = None if sd is None else [one / math.sqrt(len(by_seed)) for one in sd]
+    parts = [work.objectives.parts(one) for one in scores] if work.objectives.weights else None
+    work.queue.finish(claim, values, {BY_SEED: by_seed, PARTS: parts, TOKENS: tokens})
     _say(work, claim, values, noise)
     if not work.warned and len(everything) >= len(work.recipe.arms) + work.config.startup:
         work.warned = True

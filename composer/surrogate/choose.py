@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from composer.surrogate.features import Array, Features
-from composer.surrogate.gaussian import Gaussian, _quiet
+from composer.surrogate.features import Array, Features, Parts
+from composer.surrogate.gaussian import Gaussian, quiet
 from composer.surrogate.model import MOST, Surrogate
 
 DRAWS = 128
 SLICE = 256  # candidates that are scored at once, for memory
+LIKELY = 64  # runs that may be the best so far
 
 
 def choose(
     seen: Features, values: Array, candidates: Features, *, seed: int, noise: Array | None = None,
-    pending: Features | None = None,
+    pending: Features | None = None, parts: Parts | None = None,
 ) -> int:  # fmt: skip
     """The place of the candidate to train next.
 
@@ -31,10 +32,14 @@ def choose(
         seed: Of the draws.
         noise: (n, m) standard errors of `values`, or None.
         pending: Trials that run, and whose values will come.
+        parts: The benchmarks that the one objective is made of, where they are known.
     """
     columns = values.reshape(len(seen), -1)
     fuzz = [None if noise is None else noise.reshape(columns.shape)[:, place] for place in range(columns.shape[1])]
-    fitted = [Surrogate.fit(seen, column, of, MOST) for column, of in zip(columns.T, fuzz, strict=True)]
+    fitted = [
+        Surrogate.fit(seen, column, of, MOST, parts if columns.shape[1] == 1 else None)
+        for column, of in zip(columns.T, fuzz, strict=True)
+    ]
     waiting = pending if pending is not None and len(pending) else None
     if len(fitted) > 1:
         return int(np.argmax(_hypervolume([one.best for one in fitted], seen, candidates, waiting, seed)))
@@ -49,12 +54,17 @@ def improvement(process: Gaussian, seen: Features, candidates: Features, pending
     """(c,) logarithms of the noisy expected improvement of each candidate."""
     import torch
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.acquisition.objective import LinearMCObjective
     from botorch.sampling import SobolQMCNormalSampler
 
-    with torch.no_grad(), _quiet():
+    # A run that cannot be the best is none that a candidate must be better than.
+    likely = np.sort(np.argsort(-process.predict(seen)[0], kind="stable")[:LIKELY])
+    of = process.outputs
+    with torch.no_grad(), quiet():
         scorer = qLogNoisyExpectedImprovement(
             process.model,
-            process.tensor(seen),
+            process.tensor(seen[likely]),
+            objective=None if of is None else LinearMCObjective(torch.as_tensor(of.weights, dtype=torch.float64)),
             sampler=SobolQMCNormalSampler(torch.Size([DRAWS]), seed=seed % 2**31),
             X_pending=None if pending is None else process.tensor(pending),
             cache_root=process.kind == "smooth",  # a linear kernel has a root that is not square
@@ -77,7 +87,7 @@ def _hypervolume(
     from botorch.utils.multi_objective.hypervolume import infer_reference_point
 
     first = processes[0]
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         means = torch.stack([torch.as_tensor(one.predict(seen)[0]) for one in processes], dim=-1)
         reference = infer_reference_point(means, scale=0.1)
         scorer = qLogExpectedHypervolumeImprovement(

@@ -65,3 +65,22 @@ class Frame:
         flat = np.hstack([features.shares, features.others])
         rooted = np.hstack([np.sqrt(np.maximum(features.shares, 0)), features.others])
         return np.hstack([(flat - self.centre) / self.scale, rooted])
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The benchmarks whose weighted sum is a score.
+
+    Attributes:
+        values: (n, m) of n runs on m benchmarks, more is better.
+        weights: (m,) the score is `values @ weights`.
+        noise: (n, m) standard errors of `values`, or None.
+    """
+
+    values: Array
+    weights: Array
+    noise: Array | None = None
+
+    def __getitem__(self, places: Sequence[int] | NDArray[np.int64]) -> Parts:
+        """Those of the runs at `places`."""
+        return Parts(self.values[places], self.weights, None if self.noise is None else self.noise[places])

@@ -7,13 +7,15 @@ of the shares with a length-scale for each category; its prior says that a categ
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from composer.surrogate.features import Array, Features, Frame
+from composer.surrogate.features import Array, Features, Frame, Parts
 from composer.surrogate.warp import Warp
 
 if TYPE_CHECKING:
@@ -24,9 +26,32 @@ Kind = Literal["linear", "smooth"]
 LENGTH, OUTPUT, NOISE = (log(3.0), 0.5), (0.0, 2.0), (-8.0, 4.0)
 SLOPES = (0.0, 3.0)
 LEAST_NOISE = 1e-4
+LEAST_SLOPES = 1e-3
 GAP_PRIOR = (0.0, 1.0)  # of the logarithm of the ceiling's distance above the best run
 GAPS = np.exp(np.linspace(log(0.1), log(10.0), 25))
 STEPS = 60  # of L-BFGS
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What a model of several benchmarks models, and what the score is of that.
+
+    Attributes:
+        mean: (m,) of each benchmark's values.
+        sd: (m,) their standard deviation.
+        weights: (m,) of the standardised benchmarks in the warped score.
+    """
+
+    mean: Array
+    sd: Array
+    weights: Array
+
+    @staticmethod
+    def of(parts: Parts, warp: Warp) -> Outputs:
+        """Those of some runs, whose scores `warp` standardises."""
+        sd = parts.values.std(axis=0)
+        sd = np.where(sd > 0, sd, 1.0)
+        return Outputs(parts.values.mean(axis=0), sd, parts.weights * sd / warp.sd)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +65,7 @@ class Gaussian:
         frame: What puts features on the scale of those that it was fitted to.
         evidence: The logarithm of the likelihood, and how far the hyperparameters are from their priors' modes. As many
             of them as there are may vary between kinds without one kind being the worse for it.
+        outputs: What its model has an output for each of; None where it models the warped score itself.
     """
 
     kind: Kind
@@ -47,6 +73,7 @@ class Gaussian:
     model: Any
     frame: Frame
     evidence: float
+    outputs: Outputs | None = None
 
     def tensor(self, features: Features) -> torch.Tensor:
         """(n, d) features as the model takes them; the same for all models with one frame."""
@@ -58,15 +85,16 @@ class Gaussian:
         """Means and standard deviations, (n,) each, of the warped score without a trial's noise."""
         import torch
 
-        with torch.no_grad(), _quiet():
+        weights = np.ones(1) if self.outputs is None else self.outputs.weights
+        with torch.no_grad(), quiet():
             told = self.model.posterior(self.tensor(features))
-            return told.mean.numpy()[:, 0], np.sqrt(np.maximum(told.variance.numpy()[:, 0], 1e-12))
+            return told.mean.numpy() @ weights, np.sqrt(np.maximum(told.variance.numpy() @ weights**2, 1e-12))
 
     def rewarped(self, features: Features, scores: Array) -> Warp:
         """The warp whose ceiling is the likeliest for these runs, the hyperparameters being what they are."""
         import torch
 
-        with torch.no_grad(), _quiet():
+        with torch.no_grad(), quiet():
             x = self.tensor(features)
             covariance = self.model.covar_module(x).to_dense() + torch.ones(len(x), len(x), dtype=torch.float64)
             covariance += torch.diag(torch.full((len(x),), float(np.mean(_noise(self.model))), dtype=torch.float64))
@@ -81,16 +109,19 @@ class Gaussian:
                 best, likeliest = warp, density
         return best
 
+    def conditioned(self, features: Features, scores: Array, noise: Array | None, parts: Parts | None) -> Gaussian:
+        """The same hyperparameters, told of these runs."""
+        targets, known = _targets(scores, noise, self.warp, parts, self.outputs)
+        model = _model(self.kind, self.tensor(features), targets, known)
+        model.load_state_dict(self.model.state_dict(), strict=False)
+        model.eval()
+        return replace(self, model=model)
+
 
 def fit(
-    kind: Kind,
-    features: Features,
-    scores: Array,
-    warp: Warp,
-    frame: Frame,
-    noise: Array | None,
+    kind: Kind, features: Features, scores: Array, warp: Warp, frame: Frame, noise: Array | None,
     start: Gaussian | None = None,
-) -> Gaussian:
+) -> Gaussian:  # fmt: skip
     """Fits a process by the maximum of likelihood times priors.
 
     Args:
@@ -103,15 +134,52 @@ def fit(
         start: A process of the same kind, where to start from.
     """
     import torch
+
+    model = _model(
+        kind, torch.as_tensor(frame(features), dtype=torch.float64), *_targets(scores, noise, warp, None, None)
+    )
+    if start is not None:
+        model.load_state_dict(start.model.state_dict(), strict=False)
+    likelihood = _learn(model)
+    evidence = likelihood + _plausible(kind, model) + float(np.log(warp.slope(scores)).sum())
+    if np.isfinite(warp.ceiling):
+        gap = (warp.ceiling - float(scores.max())) / (float(scores.std()) or 1.0)
+        evidence -= 0.5 * ((log(gap) - GAP_PRIOR[0]) / GAP_PRIOR[1]) ** 2
+    return Gaussian(kind, warp, model, frame, evidence)
+
+
+def by_benchmark(fitted: Gaussian, features: Features, parts: Parts) -> Gaussian:
+    """A process of the same kind, warp and evidence that models each benchmark by itself.
+
+    Each has a noise and a slope of its own: what is noise in one is then not taken for a trend of the sum.
+    """
+    import torch
+
+    outputs = Outputs.of(parts, fitted.warp)
+    x = torch.as_tensor(fitted.frame(features), dtype=torch.float64)
+    model = _model(fitted.kind, x, *_targets(parts.values @ parts.weights, None, fitted.warp, parts, outputs))
+    _learn(model)
+    return replace(fitted, model=model, outputs=outputs)
+
+
+def _targets(
+    scores: Array, noise: Array | None, warp: Warp, parts: Parts | None, outputs: Outputs | None
+) -> tuple[Array, Array | None]:
+    """(n, m) what a model is fitted to, and its known standard errors or None."""
+    if outputs is None or parts is None:
+        return warp(scores)[:, None], None if noise is None else (noise * warp.slope(scores))[:, None]
+    return (parts.values - outputs.mean) / outputs.sd, None if parts.noise is None else parts.noise / outputs.sd
+
+
+def _learn(model: Any) -> float:
+    """Fits a model's hyperparameters; the logarithm of the likelihood, over all of its outputs."""
+    import torch
     from botorch.fit import fit_gpytorch_mll
     from botorch.optim.fit import fit_gpytorch_mll_scipy
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
-    model = _model(kind, torch.as_tensor(frame(features), dtype=torch.float64), scores, warp, noise)
-    if start is not None:
-        model.load_state_dict(start.model.state_dict(), strict=False)
     mll = ExactMarginalLogLikelihood(model.likelihood, model)
-    with _quiet():
+    with quiet():
         fit_gpytorch_mll(
             mll,
             optimizer=fit_gpytorch_mll_scipy,
@@ -122,24 +190,13 @@ def fit(
         model.train()
         with torch.no_grad():
             told = model.likelihood(model(*model.train_inputs), *model.train_inputs)
-            likelihood = float(told.log_prob(model.train_targets))
+            likelihood = float(told.log_prob(model.train_targets).sum())
     model.eval()
-    evidence = likelihood + _plausible(kind, model) + float(np.log(warp.slope(scores)).sum())
-    if np.isfinite(warp.ceiling):
-        gap = (warp.ceiling - float(scores.max())) / (float(scores.std()) or 1.0)
-        evidence -= 0.5 * ((log(gap) - GAP_PRIOR[0]) / GAP_PRIOR[1]) ** 2
-    return Gaussian(kind, warp, model, frame, evidence)
+    return likelihood
 
 
-def conditioned(fitted: Gaussian, features: Features, scores: Array, noise: Array | None) -> Gaussian:
-    """The same hyperparameters, told of these runs."""
-    model = _model(fitted.kind, fitted.tensor(features), scores, fitted.warp, noise)
-    model.load_state_dict(fitted.model.state_dict(), strict=False)
-    model.eval()
-    return Gaussian(fitted.kind, fitted.warp, model, fitted.frame, fitted.evidence)
-
-
-def _model(kind: Kind, x: torch.Tensor, scores: Array, warp: Warp, noise: Array | None) -> Any:
+def _model(kind: Kind, x: torch.Tensor, targets: Array, noise: Array | None) -> Any:
+    """A model of `targets` (n, m), with standard errors of them (n, m) or None."""
     import torch
     from botorch.models import SingleTaskGP
     from gpytorch.constraints import GreaterThan
@@ -151,27 +208,33 @@ def _model(kind: Kind, x: torch.Tensor, scores: Array, warp: Warp, noise: Array 
         # A normal density of the logarithm, taken as one of the logarithm: what 1/x takes away is given back.
         return LogNormalPrior(of[0] + of[1] ** 2, of[1])
 
+    outputs = targets.shape[1]
+    batch = torch.Size([outputs] if outputs > 1 else [])
     above = GreaterThan(LEAST_NOISE, initial_value=1e-2)
     if noise is None:
-        likelihood = GaussianLikelihood(noise_prior=prior(NOISE), noise_constraint=above)
+        likelihood = GaussianLikelihood(noise_prior=prior(NOISE), noise_constraint=above, batch_shape=batch)
     else:
-        known = torch.as_tensor((noise * warp.slope(scores)) ** 2, dtype=torch.float64).clamp_min(1e-6)
+        known = torch.as_tensor(noise.T**2, dtype=torch.float64).clamp_min(1e-6)
         likelihood = FixedNoiseGaussianLikelihood(
-            known, learn_additional_noise=True, noise_prior=prior(NOISE), noise_constraint=above
-        )
+            known if outputs > 1 else known[0], learn_additional_noise=True, noise_prior=prior(NOISE),
+            noise_constraint=above, batch_shape=batch,
+        )  # fmt: skip
     size = x.shape[1] // 2
     if kind == "linear":
-        covariance = LinearKernel(active_dims=tuple(range(size)), variance_prior=prior(SLOPES))
-        covariance.variance = 1.0
+        covariance = LinearKernel(
+            active_dims=tuple(range(size)), variance_prior=prior(SLOPES), batch_shape=batch,
+            variance_constraint=GreaterThan(LEAST_SLOPES, initial_value=1.0),
+        )  # fmt: skip
     else:
         matern = MaternKernel(
-            nu=2.5, ard_num_dims=size, active_dims=tuple(range(size, 2 * size)), lengthscale_prior=prior(LENGTH)
-        )
-        covariance = ScaleKernel(matern, outputscale_prior=prior(OUTPUT))
+            nu=2.5, ard_num_dims=size, active_dims=tuple(range(size, 2 * size)), lengthscale_prior=prior(LENGTH),
+            batch_shape=batch,
+        )  # fmt: skip
+        covariance = ScaleKernel(matern, outputscale_prior=prior(OUTPUT), batch_shape=batch)
         covariance.base_kernel.lengthscale = 3.0
         covariance.outputscale = 1.0
-    y = torch.as_tensor(warp(scores), dtype=torch.float64)[:, None]
-    with _quiet():
+    y = torch.as_tensor(targets, dtype=torch.float64)
+    with quiet():
         model = SingleTaskGP(x, y, likelihood=likelihood, covar_module=covariance, outcome_transform=None)
     return model.double()
 
@@ -195,10 +258,9 @@ def _noise(model: Any) -> Array:
     return noise
 
 
-class _quiet(warnings.catch_warnings):  # noqa: N801
+@contextmanager
+def quiet() -> Iterator[None]:
     """Without the advice of BoTorch and GPyTorch on data that this package scales itself."""
-
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return entered
+        yield

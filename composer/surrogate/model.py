@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.surrogate.features import Array, Features
-from composer.surrogate.gaussian import Gaussian, conditioned, fit
+from composer.surrogate.features import Array, Features, Parts
+from composer.surrogate.gaussian import Gaussian, by_benchmark, fit
 from composer.surrogate.law import LogLinearLaw
 from composer.surrogate.warp import Warp
 
 # Hyperparameters are fitted and not integrated over, which makes the evidence too sure: it counts by its root.
 TEMPER = 0.5
-MOST = 160  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
+MOST = 120  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
 FEW = 1e-3  # a process of less weight is left out
 
 
@@ -42,7 +42,10 @@ class Surrogate:
     law: LogLinearLaw
 
     @staticmethod
-    def fit(features: Features, scores: Array, noise: Array | None = None, most: int | None = None) -> Surrogate:
+    def fit(
+        features: Features, scores: Array, noise: Array | None = None, most: int | None = None,
+        parts: Parts | None = None,
+    ) -> Surrogate:  # fmt: skip
         """Fits all processes.
 
         Args:
@@ -50,6 +53,7 @@ class Surrogate:
             scores: (n,) finite, more is better.
             noise: (n,) standard errors of the scores, or None where they are not known.
             most: The number of runs that hyperparameters are fitted to; None for all.
+            parts: The benchmarks that the scores are made of, where they are known.
 
         Raises:
             ValueError: There are fewer than 2 runs, or a score is not finite.
@@ -62,7 +66,10 @@ class Surrogate:
         frame = features.frame()
         plain = Warp(np.inf, float(few.mean()), float(few.std()) or 1.0)
         smooth = fit("smooth", some, few, plain, frame, fuzz)
-        fitted = [fit("linear", some, few, plain, frame, fuzz), smooth]
+        linear = fit("linear", some, few, plain, frame, fuzz)
+        if parts is not None and len(parts.weights) > 1:
+            linear = by_benchmark(linear, some, parts[chosen])
+        fitted = [linear, smooth]
         bent = fit("smooth", some, few, smooth.rewarped(some, few), frame, fuzz, smooth)
         bent = fit("smooth", some, few, bent.rewarped(some, few), frame, fuzz, bent)
         # A ceiling that a run outside the subset lies above cannot be.
@@ -74,7 +81,7 @@ class Surrogate:
         kept = np.flatnonzero(weights >= FEW)
         processes = [fitted[place] for place in kept]
         if len(chosen) < len(scores):
-            processes = [conditioned(one, features, scores, noise) for one in processes]
+            processes = [one.conditioned(features, scores, noise, parts) for one in processes]
         return Surrogate(
             tuple(processes), weights[kept] / weights[kept].sum(), LogLinearLaw.fit(features.shares, scores)
         )

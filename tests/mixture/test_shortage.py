@@ -154,3 +154,40 @@ def test_a_category_without_a_share_does_not_step_in() -> None:
     config = by_share(40, {"mcqa": 0.5, "daily": 0.5, "code": 0.0}, shortage="redistribute")
     with pytest.raises(ShortageError, match="asks for 40 rows and all its categories together have 30"):
         compose(index, config)
+
+
+@given(pools(min_size=4, max_size=12), SEEDS, st.integers(2, 8), st.data())
+def test_a_proxy_repeats_its_rows_as_the_mixture_that_it_stands_for(
+    rows: Rows, seed: int, ratio: int, data: st.DataObject
+) -> None:
+    index = index_of(rows)
+    quotas = data.draw(shares(index.categories))
+    size = data.draw(st.integers(1, 60))
+    large = compose(index, by_share(ratio * size, quotas, seed=seed, shortage="repeat", max_repeats=1000))
+    asked = by_share(size, quotas, seed=seed, shortage="repeat", max_repeats=1000, proxy_of=ratio * size)
+    small = compose(index, asked)
+    assert len(small) == size and set(chosen(index, small)) <= set(chosen(index, large))
+    for place, stratum in enumerate(index.strata):
+        of_size = Ranking(index, seed).sizes[place]
+        for name, mixture, usable in (("large", large, of_size), ("small", small, -(-of_size // ratio))):
+            taken = mixture.categories[stratum[0]].strata[stratum[1]].rows if stratum[0] in mixture.categories else 0
+            here = index.stratum[mixture.positions] == place
+            distinct = len(set(mixture.positions[here].tolist()))
+            assert distinct == min(taken, usable), name
+
+
+def test_a_proxy_without_repeats_takes_what_it_always_took() -> None:
+    index = index_of(grid(mcqa=[40], think=[60]))
+    for shortage in ("error", "redistribute", "repeat"):
+        plain = by_share(20, {"mcqa": 0.5, "think": 0.5}, shortage=shortage)
+        asked = by_share(20, {"mcqa": 0.5, "think": 0.5}, shortage=shortage, proxy_of=40)
+        assert compose(index, asked).digest == compose(index, plain).digest
+
+
+def test_a_tenth_of_a_mixture_repeats_its_few_rows_ten_times_too() -> None:
+    index = index_of(grid(mcqa=[10], think=[200]))
+    asked = {"mcqa": 0.5, "think": 0.5}
+    small = compose(index, by_share(20, asked, shortage="repeat", max_repeats=10, proxy_of=200))
+    times = Counter(chosen(index, small))
+    assert times.pop("mcqa-0-" + next(n for n in times if n.startswith("mcqa")).rsplit("-", 1)[1]) == 10
+    assert set(times.values()) == {1} and len(times) == 10
