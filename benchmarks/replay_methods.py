@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from composer.surrogate import Features, LogLinearLaw, Parts, Surrogate, choose
+from composer.surrogate import Features, LogLinearLaw, Parts, Surrogate, promise
 
 Array = NDArray[np.float64]
 Scorer = Callable[[Array], Array]
@@ -151,7 +151,8 @@ def by_ours(shares: Array, values: Array, asked: Array, seed: int) -> int:
     """Composer's sampler."""
     size = values.shape[1]
     parts = Parts(values, np.full(size, 1 / size))
-    return choose(Features(shares), values.mean(axis=1, keepdims=True), Features(asked), seed=seed, parts=parts)
+    scores = values.mean(axis=1, keepdims=True)
+    return int(np.argmax(promise(Features(shares), scores, Features(asked), seed=seed, parts=parts)))
 
 
 CHOOSERS: dict[str, Choose] = {

@@ -386,7 +386,9 @@ class Config:
         for name, arm in self.study.arms.items():
             found += arm.problems(f"study.arms.{name}", self.trainer)
         if self.study.search is not None:
-            found += self.study.search.problems(self.mixture.quotas, self.benchmarks.of, self.trainer)
+            found += self.study.search.problems(
+                self.mixture.quotas, self.benchmarks.of, self.trainer, self.mixture.size
+            )
             if self.study.designs:
                 found.append("study has designs and a search: run them as two recipes; the search starts from its arms")
         return found

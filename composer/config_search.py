@@ -10,6 +10,7 @@ from typing import Any
 from composer.checks import listed, one_of
 
 SAMPLERS = ("mixture", "gp", "tpe", "nsga2", "random")
+LEAST_PAIRS = 5
 COST = "cost"  # as an objective: the tokens that a trial is trained on
 
 
@@ -38,6 +39,24 @@ class RangeConfig:
 
 
 @dataclass
+class FidelityConfig:
+    """A cheaper way to train a mixture: fewer rows, a smaller model, or both."""
+
+    size: int | None = None  # rows; null: as many as the mixture has
+    model: str | None = None  # another option of the group `model`; null: the recipe's
+    trials: int = 24  # mixtures that are trained this way, those among them that are trained both ways
+
+    def problems(self, key: str, size: int | None) -> Iterator[str]:
+        """What is wrong with this fidelity, found at `key`, in a search of mixtures of `size` rows."""
+        if self.size is None and self.model is None:
+            yield f"{key} gives neither size nor model: a fidelity must differ from the search in one of them"
+        if self.size is not None and not 1 <= self.size < (size or math.inf):
+            yield f"{key}.size is {self.size}: it must be a number of rows of at least 1, below the mixture's {size}"
+        if self.trials < LEAST_PAIRS:
+            yield f"{key}.trials is {self.trials}: it must be at least {LEAST_PAIRS}, or nothing is learned of it"
+
+
+@dataclass
 class SearchConfig:
     """A search for a better mixture: what may vary, what is wanted, who proposes, and how many times."""
 
@@ -50,17 +69,21 @@ class SearchConfig:
     trainer: dict[str, RangeConfig] = field(default_factory=dict)  # setting → its values
     objectives: dict[str, float] = field(default_factory=dict)  # benchmark → weight; none: all benchmarks, equally
     pareto: list[str] = field(default_factory=list)  # instead: benchmarks, and cost, none weighed against another
+    fidelities: dict[str, FidelityConfig] = field(default_factory=dict)  # cheap runs beside the proposals
     storage: str | None = None  # an Optuna RDB URL, for workers on many machines; null: a journal in the run's folder
     prune: bool = False  # leave out a proposal's further seeds once its items say that it is worse than the best arm
     lease_seconds: float = 60.0  # a worker of another machine that is silent for so long is taken for dead
 
-    def problems(self, categories: Collection[str], benchmarks: Collection[str], settings: Any) -> Iterator[str]:
+    def problems(
+        self, categories: Collection[str], benchmarks: Collection[str], settings: Any, rows: int | None
+    ) -> Iterator[str]:
         """What is wrong with this section.
 
         Args:
             categories: Those that the recipe's mixture names.
             benchmarks: The recipe's.
             settings: Its trainer section, whose fields may be searched.
+            rows: The mixture's size, where it is declared.
         """
         yield from one_of("study.search.sampler", self.sampler, SAMPLERS)
         for name, least in (("trials", 1), ("startup", 0), ("seed", 0)):
@@ -72,6 +95,10 @@ class SearchConfig:
         if self.size and not (len(self.size) == 2 and 1 <= self.size[0] < self.size[1]):
             yield f"study.search.size is {self.size}: it must be [fewest, most] rows, the first below the second"
         yield from self._objective_problems(benchmarks)
+        if self.fidelities and self.pareto:
+            yield "study.search gives fidelities and pareto: cheap runs are weighed by one objective; give weights"
+        for name, of in self.fidelities.items():
+            yield from of.problems(f"study.search.fidelities.{name}", self.size[1] if self.size else rows)
         known = [one.name for one in fields(settings) if one.name not in {"name", "keep_checkpoint"}]
         for name, values in self.trainer.items():
             yield from one_of("study.search.trainer", name, known)

@@ -18,7 +18,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig
+from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig, ModelConfig
 from composer.errors import ConfigError
 from composer.resources import conf_folder, recipes_folder
 
@@ -47,6 +47,7 @@ class Recipe:
         mixtures: Each arm's mixture.
         designs: The study's designs.
         proposed: Design → the doses proposed for it so far, in rows.
+        models: Arm → its model, of the arms that do not start from the recipe's.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Recipe:
     mixtures: dict[str, MixtureConfig]
     designs: tuple[Design, ...] = ()
     proposed: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    models: Mapping[str, ModelConfig] = field(default_factory=dict)
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -157,6 +159,20 @@ def _claim_problems(recipe: Recipe) -> Iterator[str]:
             yield f"study.claims.{name} compares {against} with itself: set against, or another arm"
         if claim.arm is not None and against is None:
             yield f"study.claims.{name}.against is not set, and the study has no baseline: name the other arm"
+
+
+def load_model(option: str) -> ModelConfig:
+    """An option of the group `model`.
+
+    Raises:
+        ConfigError: There is no such option, or what it says is wrong.
+    """
+    if option not in options("model"):
+        raise ConfigError([f"model is {option}: {_nearest(option, options('model'))}"])
+    model = _compose(None, [f"model={option}"]).model
+    if problems := list(model.problems()):
+        raise ConfigError(problems)
+    return model
 
 
 def recipe_names() -> list[str]:

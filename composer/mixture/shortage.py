@@ -14,7 +14,7 @@ Rows = dict[str, dict[int, int]]  # category → place of the stratum in the ind
 
 
 def usable_rows(size: int, config: MixtureConfig, ranking: Ranking) -> list[int]:
-    """How many of each stratum's rows a mixture of `size` rows may take: all of them, or what `mixture.proxy_of` leaves.
+    """How many rows of each stratum a mixture of `size` rows may take: all, or what `mixture.proxy_of` leaves.
 
     A mixture of 5,000 rows in the place of one of 50,000 takes its rows from the first tenth of each stratum, and so
     repeats each as often as the larger one does.

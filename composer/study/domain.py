@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from composer.config import ArmConfig, EditConfig, MixtureConfig
 from composer.config_search import RangeConfig, SearchConfig
 from composer.mixture.apportion import apportion
-from composer.study.space import Shares, Space, bounded_space
+from composer.study.space import REACH, Shares, Space, bounded_space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -73,6 +73,7 @@ class Domain:
     size: tuple[int, int]
     trainer: Mapping[str, RangeConfig]
     whole: frozenset[str] = frozenset()
+    _spaces: dict[int, Space] = field(default_factory=dict, repr=False)
 
     def space_at(self, size: int) -> Space:
         """The mixtures of so many rows that the pool can give.
@@ -80,7 +81,9 @@ class Domain:
         Raises:
             ConfigError: There is none, or only one.
         """
-        return self.space.capped(np.minimum(self.available / size, 1.0))
+        if size not in self._spaces:
+            self._spaces[size] = self.space.capped(np.minimum(self.available / size, 1.0))
+        return self._spaces[size]
 
     @property
     def coordinates(self) -> list[str]:
@@ -89,15 +92,15 @@ class Domain:
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's parameters and their ranges."""
-        from optuna.distributions import (
-            CategoricalDistribution,
-            FloatDistribution,
-            IntDistribution,
-        )
+        from optuna.distributions import FloatDistribution
 
-        from composer.study.space import REACH
+        return {**{name: FloatDistribution(-REACH, REACH) for name in self.coordinates}, **self.settings()}
 
-        found: dict[str, BaseDistribution] = {name: FloatDistribution(-REACH, REACH) for name in self.coordinates}
+    def settings(self) -> dict[str, BaseDistribution]:
+        """Those of them that are not coordinates of the mixture: its size, and settings of the trainer."""
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+        found: dict[str, BaseDistribution] = {}
         if self.size[0] < self.size[1]:
             found[SIZE] = IntDistribution(*self.size, log=True)
         for name, of in self.trainer.items():
@@ -138,9 +141,7 @@ class Domain:
         from optuna.distributions import CategoricalDistribution
 
         found: list[float] = []
-        for name, of in self.distributions().items():
-            if name in self.coordinates:
-                continue
+        for name, of in self.settings().items():
             if isinstance(of, CategoricalDistribution):
                 found += [float(params[name] == choice) for choice in of.choices]
                 continue

@@ -77,7 +77,7 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
     arms: dict[str, dict[str, Any]] = {}
     trials: list[Trial] = []
     for name, declared in recipe.arms.items():
-        trainer = replace(config.trainer, **declared.trainer)
+        trainer, model = replace(config.trainer, **declared.trainer), recipe.models.get(name, config.model)
         if pool is None:
             described = _declared(recipe.mixtures[name])
         else:
@@ -91,15 +91,16 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
             "mixture": described,
             "steps": None if rows is None else math.ceil(rows / trainer.batch_size) * trainer.epochs,
             "training_tokens": tokens,
-            "seconds": _seconds(tokens, config.model.tokens_per_second, config.benchmarks.seconds),
+            "seconds": _seconds(tokens, model.tokens_per_second, config.benchmarks.seconds),
             "trainer": dict(declared.trainer),
         }
     for seed in range(config.study.seeds):
         for name, arm in arms.items() if pool is not None else ():
             trainer = replace(config.trainer, **recipe.arms[name].trainer)
             spec = trial_spec(
-                f"mixtures/{name}", arm["mixture"]["digest"], config.model, trainer, config.benchmarks, seed
-            )
+                f"mixtures/{name}", arm["mixture"]["digest"], recipe.models.get(name, config.model), trainer,
+                config.benchmarks, seed,
+            )  # fmt: skip
             trials.append(Trial(name, seed, trial_key(spec), spec, arm["steps"], arm["label"]))
     facts = {
         "version": PLAN_VERSION,

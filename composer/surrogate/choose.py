@@ -1,4 +1,4 @@
-"""The candidate to train next: the one whose expected improvement, over what is known with noise, is the greatest."""
+"""What a candidate promises: its expected improvement over what is known with noise."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SLICE = 256  # candidates that are scored at once, for memory
 LIKELY = 64  # runs that may be the best so far
 
 
-def choose(
+def promise(
     seen: Features, values: Array, candidates: Features, *, seed: int, noise: Array | None = None,
     pending: Features | None = None, parts: Parts | None = None,
-) -> int:  # fmt: skip
-    """The place of the candidate to train next.
+) -> Array:  # fmt: skip
+    """(c,) how much each candidate promises; the one to train next is that of the most.
 
     For one objective by noisy expected improvement (B. Letham et al., "Constrained Bayesian Optimization with Noisy
     Experiments", 2019), for several by expected hypervolume improvement (S. Daulton et al., "Differentiable Expected
@@ -42,12 +42,12 @@ def choose(
     ]
     waiting = pending if pending is not None and len(pending) else None
     if len(fitted) > 1:
-        return int(np.argmax(_hypervolume([one.best for one in fitted], seen, candidates, waiting, seed)))
+        return _hypervolume([one.best for one in fitted], seen, candidates, waiting, seed)
     total = np.zeros(len(candidates))
     for process, weight in zip(fitted[0].processes, fitted[0].weights, strict=True):
         logs = improvement(process, seen, candidates, waiting, seed)
         total += weight * np.exp(logs - logs.max())
-    return int(np.argmax(total))
+    return total
 
 
 def improvement(process: Gaussian, seen: Features, candidates: Features, pending: Features | None, seed: int) -> Array:

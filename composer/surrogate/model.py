@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,19 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Surrogate:
-    """Processes with weights that sum to 1, and the mixing law fitted to the same runs."""
+    """Processes with weights that sum to 1, and the runs that they were fitted to, for the mixing law.
+
+    Attributes:
+        processes: From the one that knows the least of bends to the one that knows the most.
+        weights: How well the runs speak for each.
+        shares: (n, K) of the runs.
+        scores: (n,).
+    """
 
     processes: tuple[Gaussian, ...]
     weights: Array
-    law: LogLinearLaw
+    shares: Array
+    scores: Array
 
     @staticmethod
     def fit(
@@ -82,9 +91,12 @@ class Surrogate:
         processes = [fitted[place] for place in kept]
         if len(chosen) < len(scores):
             processes = [one.conditioned(features, scores, noise, parts) for one in processes]
-        return Surrogate(
-            tuple(processes), weights[kept] / weights[kept].sum(), LogLinearLaw.fit(features.shares, scores)
-        )
+        return Surrogate(tuple(processes), weights[kept] / weights[kept].sum(), features.shares, scores)
+
+    @cached_property
+    def law(self) -> LogLinearLaw:
+        """The mixing law of the same runs."""
+        return LogLinearLaw.fit(self.shares, self.scores)
 
     @property
     def best(self) -> Gaussian:
