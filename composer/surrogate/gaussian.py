@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["linear", "smooth"]
 # Normal priors of the logarithms of hyperparameters, (mean, standard deviation), scores having been standardised.
-LENGTH, OUTPUT, NOISE = (log(3.0), 0.5), (0.0, 2.0), (-8.0, 4.0)
+LENGTH, OUTPUT = (log(3.0), 0.5), (0.0, 2.0)
+# What is not linear is noise to a linear process, however well the scores repeat.
+NOISE: dict[Kind, tuple[float, float]] = {"linear": (log(0.3), 2.0), "smooth": (-8.0, 4.0)}
 SLOPES = (0.0, 3.0)
 LEAST_NOISE = 1e-4
 LEAST_SLOPES = 1e-3
@@ -212,11 +214,11 @@ def _model(kind: Kind, x: torch.Tensor, targets: Array, noise: Array | None) -> 
     batch = torch.Size([outputs] if outputs > 1 else [])
     above = GreaterThan(LEAST_NOISE, initial_value=1e-2)
     if noise is None:
-        likelihood = GaussianLikelihood(noise_prior=prior(NOISE), noise_constraint=above, batch_shape=batch)
+        likelihood = GaussianLikelihood(noise_prior=prior(NOISE[kind]), noise_constraint=above, batch_shape=batch)
     else:
         known = torch.as_tensor(noise.T**2, dtype=torch.float64).clamp_min(1e-6)
         likelihood = FixedNoiseGaussianLikelihood(
-            known if outputs > 1 else known[0], learn_additional_noise=True, noise_prior=prior(NOISE),
+            known if outputs > 1 else known[0], learn_additional_noise=True, noise_prior=prior(NOISE[kind]),
             noise_constraint=above, batch_shape=batch,
         )  # fmt: skip
     size = x.shape[1] // 2
@@ -243,7 +245,7 @@ def _plausible(kind: Kind, model: Any) -> float:
     """The logarithm of the priors' densities over those at their modes."""
     covariance, likelihood = model.covar_module, model.likelihood
     noise = likelihood.second_noise if hasattr(likelihood, "second_noise") else likelihood.noise
-    values = [(noise, NOISE)]
+    values = [(noise, NOISE[kind])]
     if kind == "linear":
         values.append((covariance.variance, SLOPES))
     else:
