@@ -17,6 +17,7 @@ from composer.findings.items import read_paired
 from composer.findings.measured import Rules
 from composer.findings.planned import Arm, Benchmark, Category, Measure, Trial
 from composer.findings.results import VERSION, Results
+from composer.findings.search import search_finding
 from composer.findings.statistics import ESTIMANDS
 
 PLAN_VERSION = 2  # of the `plan.json` that is read here
@@ -76,6 +77,7 @@ def find(run: Path) -> Results:
         reference=reference,
         agreements=agreement_findings(all_scores, theirs, rules) if reference else (),
         cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
+        search=search_finding(plan, benchmarks, trials, keys, all_scores, rules),
     )
     write_json(run / "results.json", results.to_json())
     return results

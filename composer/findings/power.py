@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from composer.errors import FindingsError
 from composer.findings.gains import compared_arms
 from composer.findings.results import Results
+from composer.findings.search import proposed_arms
 from composer.findings.statistics import Items, half_width
 
 STUDIES = 10_000
@@ -176,7 +177,7 @@ def plan_power(plan: Mapping[str, Any], noise: Mapping[str, Noise]) -> dict[str,
         noise: By benchmark.
     """
     rules = plan["findings"]
-    family = len(set(_pairs(plan))) * len(plan["benchmarks"])
+    family = (len(set(_pairs(plan))) + _further(plan)) * len(plan["benchmarks"])
 
     def seen(of: Noise, family: int, scale: float) -> dict[str, Any]:
         test = GainTest(plan["seeds"], family, rules["level"], rules["items"], rules["power"])
@@ -231,6 +232,12 @@ def _pairs(plan: Mapping[str, Any]) -> Iterator[frozenset[str]]:
         if claim["expect"] in ("better", "worse", "equivalent")
     ]
     return (frozenset(pair) for pair in sides if None not in pair and len(set(pair)) == 2)
+
+
+def _further(plan: Mapping[str, Any]) -> int:
+    """The gains over the baseline of what a search may still propose."""
+    search = plan.get("search")
+    return max(0, search["trials"] - len(proposed_arms(plan))) if search and plan["baseline"] else 0
 
 
 @lru_cache(maxsize=256)

@@ -19,6 +19,7 @@ from composer.findings.fidelities import AgreementFinding, SignalFinding
 from composer.findings.fidelity import Signal
 from composer.findings.measured import Cost, Family, Gain, Rules, Score
 from composer.findings.planned import Arm, Benchmark, Kind, Status, Trial
+from composer.findings.search import SearchFinding
 
 VERSION = 2
 
@@ -49,6 +50,7 @@ class Results:
         agreements: Every benchmark × kind that both runs have.
         effects: Every effect of every factorial × benchmark × kind.
         cost: One an arm.
+        search: What the recipe's search has found; null where it has none.
     """
 
     version: int
@@ -72,6 +74,7 @@ class Results:
     reference: str | None
     agreements: tuple[AgreementFinding, ...]
     cost: tuple[Cost, ...]
+    search: SearchFinding | None = None  # older results, which have none, are still read
 
     def to_json(self) -> dict[str, Any]:
         """This as a JSON value."""

@@ -14,10 +14,12 @@ from composer.findings.results import Results
 from composer.report import sections, tables
 from composer.report.curves import Curve, curves
 from composer.report.flips import flipped
+from composer.report.focus import MANY, focused, left_out
 from composer.report.forest import forest
 from composer.report.markup import Markup, join, tag
 from composer.report.mixtures import legend, mixtures
 from composer.report.pareto import pareto
+from composer.report.search import search
 from composer.report.wording import (
     CORRECTED,
     MARKS,
@@ -72,7 +74,7 @@ def write(run: Path) -> Path:
     }
     config = run / "config.yaml"
     told = config.read_text(encoding="utf-8") if config.is_file() else None
-    page = _page(plan, results, records, told, flipped(run, results))
+    page = _page(plan, results, records, told, flipped(run, focused(results)))
     path = run / "report.html"
     write_text(path, page)
     return path
@@ -103,37 +105,47 @@ def _sections(
     plan: Mapping[str, Any], results: Results, records: Mapping[str, Any], config: str | None, items: Markup | None
 ) -> list[Markup | None]:
     compared = bool(results.contrasts())
-    drawn = pareto(results)
+    drawn, shown = pareto(results), focused(results)
+    only = left_out(results, shown)
     return [
         _headline(plan, results),
         _failed(results),
         _section("Answers", told) if (told := sections.answers(results)) is not None else None,
+        _section("Search", *searched) if (searched := search(results)) else None,
         _section("Dose", _note(DOSE), *doses) if (doses := sections.doses(plan, results)) else None,
         _section("Scaling", _note(SCALING), *curves_) if (curves_ := sections.curves(plan, results)) else None,
         _section("Effects", _note(EFFECTS), effects) if (effects := sections.effects(results)) is not None else None,
-        _section("Findings", _findings(results)) if compared else None,
-        *(_forest(results, kind) for kind in KINDS if compared and results.measured(kind)),
+        _section("Findings", _findings(results, shown)) if compared else None,
+        *(_forest(shown, kind, only) for kind in KINDS if compared and results.measured(kind)),
         _section(
             "Scores",
             _note(
                 "Mean over seeds ± standard deviation over seeds. A score is the unweighted mean over items; "
-                "where thinking never ended, the item is wrong, and the share of such items is told."
+                f"where thinking never ended, the item is wrong, and the share of such items is told.{only}"
             ),
-            tables.scores(results),
+            tables.scores(shown),
+            _all(results, shown, tables.scores(results)),
             sections.noise(results),
         ),
         _section("Held against another run", *held) if (held := sections.agreements(results)) else None,
         _section(
             "Mixtures",
-            _note("Rows of each arm by category. The thin strip is what was asked for, the bar what the pool gave."),
+            _note(
+                f"Rows of each arm by category. The thin strip is what was asked for, the bar what the pool gave.{only}"
+            ),
             legend(plan),
-            mixtures(plan, results),
+            mixtures(plan, shown),
             _details("The same as a table", tables.mixtures(plan, results)),
         ),
         _section("Score and cost", _note(FRONT), drawn) if drawn is not None else None,
-        _section("Cost", _note(_cost_note(results)), tables.cost(results)),
+        _section(
+            "Cost",
+            _note(_cost_note(results) + only),
+            tables.cost(shown),
+            _all(results, shown, tables.cost(results)),
+        ),
         _section("Items that flipped", _note(FLIPPED), items) if items is not None else None,
-        _loss(results, records),
+        _loss(shown, records, only),
         _section("How to read", _how_to_read(results)),
         _section("How to reproduce", _reproduce(plan, results, records, config)),
     ]
@@ -190,17 +202,18 @@ def _failed(results: Results) -> Markup | None:
     return tag("aside", tag("p", note), tag("ul", *lines) if lines else None)
 
 
-def _findings(results: Results) -> Markup:
-    parts: list[Markup] = []
+def _findings(results: Results, shown: Results) -> Markup:
+    """What is said counts all gains; the list and the open table are of those that are shown."""
+    parts: list[Markup | None] = []
     for kind in KINDS:
         if not results.measured(kind):
             continue
         parts.append(tag("h3", f"{TITLES[kind]}, {UNITS[kind]}"))
         parts.append(tag("p", verdicts_said(results, kind)))
         if kind == "accuracy" and settled(results, kind):
-            parts.append(tag("ul", *(_said(results, contrast) for contrast in results.contrasts()), class_="said"))
-        parts.append(tables.gains(results, kind))
-    note = f"{marks_said(results)} ± is half the {100 * results.rules.level:.3g} % interval."
+            parts.append(tag("ul", *(_said(shown, contrast) for contrast in shown.contrasts()), class_="said"))
+        parts += [tables.gains(shown, kind), _all(results, shown, tables.gains(results, kind))]
+    note = f"{marks_said(results)}{left_out(results, shown)} ± is half the {100 * results.rules.level:.3g} % interval."
     return join([*parts, tag("p", note, class_="dim small")])
 
 
@@ -217,12 +230,17 @@ def _said(results: Results, contrast: tuple[str | None, str, str]) -> Markup:
     return tag("li", tag("b", arm), f" against {against}: {said}")
 
 
-def _forest(results: Results, kind: Kind) -> Markup:
+def _all(results: Results, shown: Results, content: Markup) -> Markup | None:
+    """A table of all arms, folded; None where all are shown already."""
+    return None if shown is results else _details(f"All {len(results.arms)} arms", content)
+
+
+def _forest(results: Results, kind: Kind, only: str) -> Markup:
     note = (
         "The dot is the gain, the line its 95 % interval, the small dots the seeds. Filled: with a verdict after "
         "correction. Hollow: cannot tell."
     )
-    return _section(f"Gains, {TITLES[kind].lower()}", _note(note), forest(results, kind))
+    return _section(f"Gains, {TITLES[kind].lower()}", _note(note + only), forest(results, kind))
 
 
 def _cost_note(results: Results) -> str:
@@ -230,7 +248,7 @@ def _cost_note(results: Results) -> str:
     return f"One trial, mean over its finished seeds.{against}"
 
 
-def _loss(results: Results, records: Mapping[str, Any]) -> Markup | None:
+def _loss(results: Results, records: Mapping[str, Any], only: str) -> Markup | None:
     losses: dict[str, dict[int, Curve]] = {arm.name: {} for arm in results.arms}
     for trial in results.trials:
         if trial.status == "finished":
@@ -240,9 +258,8 @@ def _loss(results: Results, records: Mapping[str, Any]) -> Markup | None:
     drawn = curves(results, losses)
     if drawn is None:
         return None
-    return _section(
-        "Training loss", _note("One line a seed; the other arms are in grey. All panels share their axes."), drawn
-    )
+    note = f"One line a seed; the other arms are in grey. All panels share their axes.{only}"
+    return _section("Training loss", _note(note), drawn)
 
 
 def _how_to_read(results: Results) -> Markup:
@@ -275,11 +292,12 @@ def _reproduce(plan: Mapping[str, Any], results: Results, records: Mapping[str, 
     digests = [("pool", plan["pool"]["name"], plan["pool"]["digest"])]
     digests += [("mixture", arm.name, arm.mixture) for arm in results.arms]
     rows = [[tables.Cell(kind), tables.Cell(name), tables.Cell(tag("code", value))] for kind, name, value in digests]
+    digested = tables.table(["of", "name", "SHA-256"], rows)
     return join(
         [
             tag("pre", plan["command"]),
             _note("The same pool and recipe give the same rows, byte for byte."),
-            tables.table(["of", "name", "SHA-256"], rows),
+            digested if len(rows) <= MANY or results.search is None else _details("All digests", digested),
             tag("p", "Versions: ", "; ".join(versions) or "no finished trial", class_="small"),
             _details("Configuration", tag("pre", config)) if config else None,
             _details("All trials", tables.trials(results)),

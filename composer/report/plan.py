@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from composer.config_search import SearchConfig
 from composer.findings.power import EFFECT, RUNG
+from composer.findings.search import proposed_arms
 
+COSTS = ("training_tokens", "seconds")
 UNKNOWN = "?"
 NOTHING = "–"
 SHORT = {EFFECT: "an effect", RUNG: "highest over lowest"}  # gains stand once for all designs
@@ -22,8 +25,12 @@ def show_plan(plan: Mapping[str, Any], console: Console) -> None:
     console.print(_summary(plan), highlight=False)
     if plan["designs"]:
         console.print("", _designs(plan))
-    if plan.get("power") and plan["power"]["benchmarks"]:
-        console.print("", _power(plan))
+    if plan.get("search"):
+        console.print("", _varied(plan))
+        for line in _search_notes(plan):
+            console.print(line, highlight=False)
+    if plan.get("power") and (power := _power(plan)).row_count:
+        console.print("", power)
         for line in _power_notes(plan):
             console.print(line, highlight=False)
     for unknown in plan["unknown"]:
@@ -34,7 +41,10 @@ def show_plan(plan: Mapping[str, Any], console: Console) -> None:
 
 def _arms(plan: Mapping[str, Any]) -> Table:
     table = _table(plan["label"], "arm", *plan["categories"], "rows", "steps", "training tokens")
+    proposed = proposed_arms(plan)
     for name, arm in plan["arms"].items():
+        if name in proposed:  # told by their number
+            continue
         counts = arm["mixture"]["categories"]
         rows = [_count(counts[c]["rows"]) if c in counts and counts[c]["rows"] else NOTHING for c in plan["categories"]]
         table.add_row(name, *rows, _count(arm["mixture"]["rows"]), _count(arm["steps"]), _count(arm["training_tokens"]))
@@ -66,6 +76,59 @@ def _designs(plan: Mapping[str, Any]) -> Table:
         seconds = UNKNOWN if design["seconds"] is None else _duration(design["seconds"])
         table.add_row(name, design["kind"], _count(arms), trials, _count(design["tokens"]), seconds)
     return table
+
+
+def _varied(plan: Mapping[str, Any]) -> Table:
+    """What a search may vary, and what that is in the recipe's first arm."""
+    search, reference = plan["search"], next(iter(plan["arms"].values()))
+    table = _table("Search", "what varies", "first arm", "lowest", "highest")
+    shares = {name: of["share"] for name, of in reference["mixture"]["categories"].items()}
+    for name in dict.fromkeys([*plan["categories"], *search["bounds"]]):
+        low, high = search["bounds"].get(name, (0.0, 1.0))
+        table.add_row(
+            f"share of {escape(name)}", *(f"{100 * share:.1f} %" for share in (shares.get(name, 0.0), low, high))
+        )
+    if search["size"]:
+        table.add_row("rows", _count(reference["mixture"]["rows"]), *map(_count, search["size"]))
+    for name, of in search["trainer"].items():
+        value = reference["trainer"].get(name)
+        first = NOTHING if value is None else _setting(value)
+        if of["choices"]:
+            table.add_row(name, first, "one of", escape(", ".join(map(_setting, of["choices"]))))
+        else:
+            table.add_row(
+                f"{name}{', log scale' if of['log'] else ''}", first, _setting(of["low"]), _setting(of["high"])
+            )
+    return table
+
+
+def _search_notes(plan: Mapping[str, Any]) -> Iterator[str]:
+    search, seeds, first = plan["search"], plan["seeds"], next(iter(plan["arms"].values()))
+    config = SearchConfig(objectives=dict(search["objectives"]), pareto=list(search["pareto"]))
+    if search["pareto"]:
+        yield f"objectives, kept apart: {', '.join(search['pareto'])}"
+    else:
+        weights = config.weights(plan["benchmarks"])
+        yield f"objective: {' + '.join(f'{weight:.3g} {name}' for name, weight in weights.items())}"
+    made = len(proposed_arms(plan))
+    trials = search["trials"]
+    random = "" if search["sampler"] == "random" else f", the first {min(search['startup'], trials)} at random"
+    left = max(0, trials - made)
+    done = f", {made} of them made" if made else ""
+    yield (
+        f"{trials} proposals by the sampler {search['sampler']}{random}{done}; "
+        f"{left} × {seeds} seed{'s' * (seeds != 1)} = {left * seeds} further trials"
+    )
+    if left:
+        tokens, seconds = (None if first[name] is None else first[name] * left * seeds for name in COSTS)
+        told = [f"{_count(tokens)} training tokens"] if tokens is not None else []
+        told += [f"{_duration(seconds)} of one worker"] if seconds is not None else []
+        if told:
+            yield f"about {' and '.join(told)} more, if each costs what the first arm does"
+
+
+def _setting(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _power(plan: Mapping[str, Any]) -> Table:

@@ -11,10 +11,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from composer.config_search import COST
 from composer.findings.measured import Gain, Verdict
 from composer.findings.planned import KINDS, Arm, Benchmark, Category, Kind, Trial
 from composer.findings.results import Results
+from composer.findings.search import SearchFinding
 from composer.report.answers import curve_said, dose_said, evidence_said, headline
+from composer.report.focus import by_merit, focused, left_out
+from composer.report.search_wording import found_said, made_said, setting_said, told
 from composer.report.wording import (
     MARKS,
     TITLES,
@@ -47,6 +51,7 @@ STYLES: dict[Verdict, str] = {
 }
 ANSWERED = {"confirmed": "bold blue", "contradicted": "bold dark_orange", "cannot tell": ""}
 CELLS: dict[Kind, int] = {"accuracy": 14, "smooth": 16}  # columns of the terminal that one value takes
+LEADING = 10  # arms of a search that are listed
 BETWEEN = 2  # columns of the terminal between one value and the next, and at a table's two edges
 
 
@@ -57,30 +62,36 @@ def show(results: Results, console: Console) -> None:
         console.print()
 
 
-def _parts(results: Results, width: int) -> Iterator[RenderableType]:
+def _parts(everything: Results, width: int) -> Iterator[RenderableType]:
+    results = focused(everything)
     names = [arm.name for arm in results.arms] + [contrast_name(contrast) for contrast in results.contrasts()]
     # Names stand first in a line and are cut only where they would take more than a third of it.
     first = min(max(map(cell_len, names), default=0), width // 3)
     columns = {kind: max(1, (width - first - BETWEEN) // (CELLS[kind] + BETWEEN)) for kind in KINDS}
-    yield _headline(results)
+    yield _headline(everything)
     yield _legend(results)
     if results.answers:
         yield _answers(results)
+    if everything.search is not None:
+        yield _search(everything, everything.search, width)
+        yield Padding(Text("\n".join(found_said(everything))), (0, 1))
+    if only := left_out(everything, results).strip():
+        yield Padding(Text(f"{only} All are in report.html.", style="dim"), (0, 1))
     if results.doses or results.curves:
         yield _ladders(results)
     for kind in KINDS:
         for chunk in in_chunks(results.measured(kind), columns[kind]):
             if results.contrasts():
                 yield _gains(results, kind, chunk)
-        if results.measured(kind):
-            yield Padding(Text(verdicts_said(results, kind), style="dim"), (0, 1))
+        if results.measured(kind) and (everything.contrasts() or everything.search is None):
+            yield Padding(Text(verdicts_said(everything, kind), style="dim"), (0, 1))
     for kind in KINDS:
         for chunk in in_chunks(results.measured(kind), columns[kind]):
             yield _scores(results, kind, chunk)
     for places in in_chunks(range(max((len(arm.categories) for arm in results.arms), default=0)), columns["accuracy"]):
         yield _mixtures(results, places)
     yield _cost(results)
-    failed = [trial for trial in results.trials if trial.status == "failed"]
+    failed = [trial for trial in everything.trials if trial.status == "failed"]
     if failed:
         yield _failed(failed)
     yield _how_to_read(results)
@@ -98,7 +109,10 @@ def _headline(results: Results) -> Text:
 def _legend(results: Results) -> Table:
     """What the arms and comparisons are, said once: the tables below name them."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    proposed = {one.arm for one in results.search.arms if one.proposed} if results.search else set()
     for arm in results.arms:
+        if arm.name in proposed:  # its label says no more than its name
+            continue
         name = Text(arm.name + (" ◦" if arm.name == results.baseline else ""))
         table.add_row(name, Text(arm_label(arm) + ("  baseline" if arm.name == results.baseline else ""), style="dim"))
     for contrast in results.contrasts():
@@ -118,6 +132,43 @@ def _answers(results: Results) -> Table:
             verdict = Text(answer.verdict if first else "", style=ANSWERED[answer.verdict])
             said = Text(evidence_said(answer, one))
             table.add_row(Text(answer.label if first else ""), verdict, Text(labels[one.benchmark]), said)
+    return table
+
+
+def _search(results: Results, finding: SearchFinding, width: int) -> Table:
+    """The best arms of a search, with their shares in percent."""
+    several = len(finding.objectives) > 1
+    table = _table("Search", made_said(finding))
+    table.add_column("front" if several else "rank", justify="right")
+    table.add_column("arm")
+    for objective in finding.objectives:
+        points = "" if objective.name == COST else ", points"
+        table.add_column(
+            Text(f"{objective.label}{points}"), justify="right", overflow="fold", max_width=CELLS["accuracy"]
+        )
+    categories = [one.name for one in results.arms[0].categories]
+    room = width - 14 - 10 - sum(CELLS["accuracy"] + BETWEEN for _ in finding.objectives) - 11 * len(finding.settings)
+    for name in categories:
+        table.add_column(
+            Text(name), justify="right", overflow="fold", max_width=max(5, room // len(categories) - BETWEEN)
+        )
+    costly = any(one.name == COST for one in finding.objectives)
+    for name in (*finding.settings, *([] if costly else ["tokens"])):
+        table.add_column(Text(name), justify="right", overflow="fold", max_width=9)
+    planned = {one.name: one for one in results.arms}
+    for one in by_merit(finding)[:LEADING]:
+        arm = planned[one.arm]
+        first = ("●" if one.on_front else "") if several else "–" if one.rank is None else str(one.rank)
+        shares = [f"{100 * part.rows / arm.rows:.1f}" if part.rows else "–" for part in arm.categories]
+        settings = [setting_said(one.settings[name]) if name in one.settings else "–" for name in finding.settings]
+        values = [told(finding, one, place) for place in range(len(finding.objectives))]
+        style = "bold blue" if one.may_be_best else ""
+        table.add_row(
+            first,
+            Text(one.arm + ("" if one.state == "finished" else f" {one.state}")),
+            *(Text(value, style=style) for value in values),
+            *(Text(cell) for cell in (*shares, *settings, *([] if costly else [short_count(arm.tokens)]))),
+        )
     return table
 
 
