@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,6 +22,7 @@ VERBS: dict[str, str] = {
     "plan": "arms × seeds, rows, tokens and expected time; runs nothing",
     "run": "run the recipe; run again, it goes on where it stopped",
     "report": "rebuild the results and the report of a run",
+    "fit": "what finished trials, or a CSV of shares and scores, say of any other mixture; recommends one",
     "doctor": "what this machine can run, and what is missing",
 }
 
@@ -68,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "report":
             verb.add_argument("run", metavar="RUN", help="the folder of a run, such as runs/quickstart")
             continue
+        if name == "fit":
+            _fit_arguments(verb)
+            continue
         verb.add_argument("recipe", nargs="?", metavar="RECIPE", help="one of `composer list`")
         verb.add_argument(
             "overrides", nargs="*", metavar="key=value", help="Hydra overrides, such as mixture.size=50000"
@@ -79,6 +84,28 @@ def _parser() -> argparse.ArgumentParser:
                 "--workers", type=int, default=1, help="threads that read the pool (the result is the same)"
             )
     return parser
+
+
+def _fit_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "run", metavar="RUN|FILE.csv", help="the folder of a run, or a CSV file with a run a row: shares and scores"
+    )
+    many: dict[str, Any] = {"action": "append", "default": []}
+    of_csv = verb.add_argument_group("of a CSV file")
+    verb.add_argument("--weights", metavar="B=W,…", help="benchmarks in the objective; else the search's, else equal")
+    verb.add_argument("--bounds", metavar="C=LOW:HIGH", help="shares that a category may have; repeatable", **many)
+    verb.add_argument("--mixture", metavar="C=S,…", help="a mixture whose scores to predict; repeatable", **many)
+    verb.add_argument("--step", type=float, default=0.05, help="by how much a share is raised to see what it moves")
+    verb.add_argument("--folds", type=int, help="of cross-validation; fewer are quicker")
+    verb.add_argument("--recipe", metavar="PATH", help="where the recommended recipe goes; recipes/NAME_best.yaml")
+    verb.add_argument("--no-recipe", action="store_true", help="write no recipe")
+    verb.add_argument("--force", action="store_true", help="overwrite another recipe there")
+    verb.add_argument("--out", metavar="FILE", help="where the result goes as JSON; of a run RUN/fit.json")
+    of_csv.add_argument("--shares", metavar="PREFIX", help="of the columns of shares; ratio_")
+    of_csv.add_argument("--scores", metavar="PREFIX", help="of the columns of scores; metric_")
+    of_csv.add_argument("--where", metavar="COLUMN=VALUE", help="the rows to read")
+    of_csv.add_argument("--lower", metavar="BENCHMARK|all", help="less of it is better; repeatable", **many)
+    of_csv.add_argument("--size", type=int, help="rows of the recommended recipe; 50000")
 
 
 def _request(given: argparse.Namespace) -> Request:
@@ -99,6 +126,7 @@ def _request(given: argparse.Namespace) -> Request:
         run=Path(given.run) if getattr(given, "run", None) else None,
         arm=getattr(given, "arm", None),
         workers=getattr(given, "workers", 1),
+        options=vars(given) if given.verb == "fit" else {},
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json as json_module
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from composer.study.plan import Plan
 
 
+PATIENCE = 2.0  # seconds of work before a bar is shown
+
+
 @dataclass(frozen=True)
 class Request:
     """What the command line asked for."""
@@ -33,6 +36,7 @@ class Request:
     run: Path | None = None
     arm: str | None = None
     workers: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`
 
 
 def list_(request: Request, console: Console) -> int:
@@ -141,6 +145,54 @@ def report_(request: Request, console: Console) -> int:
     return 0
 
 
+def fit_(request: Request, console: Console) -> int:
+    """Says what finished trials tell of other mixtures, and writes a recipe of the best."""
+    from composer.artifacts import write_json, write_text
+    from composer.findings.asked import read_asked
+    from composer.findings.fit import fit
+    from composer.findings.fit_recipe import check_free, recipe_name, recipe_path, recipe_text
+    from composer.findings.trained_files import read_trained
+    from composer.report.fit import show_fit
+
+    assert request.run is not None
+    given = request.options
+    asked = read_asked(request.run, given)
+    trained = read_trained(asked)
+    size = given.get("size")
+    if size is not None and (size < 1 or trained.kind == "run"):
+        told = (
+            "the recipe of a run keeps the run's size; leave it" if trained.kind == "run" else "it must be at least 1"
+        )
+        raise RequestError(f"--size is {size}: {told}")
+    path = Path(given.get("recipe") or recipe_path(trained)).expanduser()
+    if not given.get("no_recipe"):
+        check_free(path, None, bool(given.get("force")))
+    with _steps() as progress:
+        found = fit(trained, asked, progress)
+    out = Path(given["out"]).expanduser() if given.get("out") else None
+    if out is None and trained.kind == "run":
+        out = trained.source / "fit.json"
+    text = None if given.get("no_recipe") else recipe_text(trained, found, size)
+    if text is not None:
+        check_free(path, text, bool(given.get("force")))
+        write_text(path, text)
+    result = {**found.to_json(), "recipe": None if text is None else str(path)}
+    if out is not None:
+        write_json(out, result)
+    if request.json:
+        _print_json(result)
+        return 0
+    show_fit(found, console)
+    if out is not None:
+        console.print(f"written to [bold]{escape(str(out))}[/]", highlight=False)
+    if text is not None:
+        name = recipe_name(path)
+        hint = f"composer plan {name}" if name else "put it below recipes/ to plan it"
+        more = "" if trained.kind == "run" else " pool.path=ROWS.jsonl"
+        console.print(f"recipe: [bold]{escape(str(path))}[/]; {escape(hint + (more if name else ''))}", highlight=False)
+    return 0
+
+
 def doctor_(request: Request, console: Console) -> int:
     """Checks this machine and says what it can run."""
     from composer.doctor import examine
@@ -209,6 +261,26 @@ def _counting() -> Iterator[Callable[[str, int], None]]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task("opening the pool", total=None, visible=False)
         yield lambda told, done: bar.update(task, description=told, completed=done, visible=True)
+
+
+@contextmanager
+def _steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar, on a terminal only, once the work takes longer than `PATIENCE`."""
+    from threading import Timer
+
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    errors = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task("fitting", total=None, visible=False)
+        later = Timer(PATIENCE, lambda: bar.update(task, visible=True))
+        later.daemon = True
+        later.start()
+        try:
+            yield lambda told, done, total: bar.update(task, description=told, completed=done, total=total)
+        finally:
+            later.cancel()
 
 
 def _mixture_table(manifest: dict[str, Any]) -> Table:
