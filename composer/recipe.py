@@ -105,11 +105,26 @@ def with_doses(recipe: Recipe, proposed: Mapping[str, Sequence[int]]) -> Recipe:
     return _definite(recipe.name, recipe.overrides, recipe.config, proposed)
 
 
-def with_arms(recipe: Recipe, proposed: Mapping[str, ArmConfig]) -> Recipe:
-    """The recipe with these arms, each an edit of the recipe's own mixture, after those that it has."""
-    mixture = recipe.config.mixture
+def with_arms(
+    recipe: Recipe, proposed: Mapping[str, ArmConfig], model: ModelConfig | None = None, proxy_of: int | None = None
+) -> Recipe:
+    """The recipe with these arms, each an edit of the recipe's own mixture, after those that it has.
+
+    Args:
+        recipe: The recipe.
+        proposed: The arms.
+        model: What they start from, where it is not the recipe's.
+        proxy_of: The rows of the mixtures that they stand for, where they stand for larger ones.
+    """
+    mixture = replace(recipe.config.mixture, proxy_of=proxy_of)
     mixtures = {name: replace(mixture, edits={**mixture.edits, **arm.edits}) for name, arm in proposed.items()}
-    return replace(recipe, arms={**recipe.arms, **proposed}, mixtures={**recipe.mixtures, **mixtures})
+    models = {} if model is None else dict.fromkeys(proposed, model)
+    return replace(
+        recipe,
+        arms={**recipe.arms, **proposed},
+        mixtures={**recipe.mixtures, **mixtures},
+        models={**recipe.models, **models},
+    )
 
 
 def _definite(

@@ -107,6 +107,7 @@ def plan_(request: Request, console: Console) -> int:
 
 def run_(request: Request, console: Console) -> int:
     """Runs the recipe's study, or goes on with it, and reports."""
+    from composer.findings.hopeless import judge
     from composer.findings.propose import proposer
     from composer.report.plan import show_plan
     from composer.study.adaptive import resumed
@@ -127,7 +128,7 @@ def run_(request: Request, console: Console) -> int:
     talking = console if not request.json else Console(stderr=True)
     show_plan(plan.facts, talking)
     if recipe.config.study.search is not None:
-        outcome = run_search(recipe, pool, plan, talking)
+        outcome = run_search(recipe, pool, plan, talking, judge=judge(recipe.out))
     else:
         outcome = run_study(recipe, pool, plan, talking, propose=proposer(recipe.out))
     _report(recipe.out, request.json, console)

@@ -147,8 +147,7 @@ def _arms(plan: Mapping[str, Any], config: Config, scores: Mapping[str, Sequence
     # The baseline comes first, so that an arm which is the same mixture goes by its name.
     keys: dict[str, dict[str, None]] = {name: {} for name in [plan["baseline"]] if name in plan["arms"]}
     for one in plan["trials"]:
-        # A cheaper fidelity of a search has scores of its own, which are not this one's.
-        if one["key"] in scores and not plan["arms"][one["arm"]].get("fidelity"):
+        if one["key"] in scores:
             keys.setdefault(one["arm"], {})[one["key"]] = None
     found: dict[str, Mixture] = {}
     for name, of in ((name, of) for name, of in keys.items() if of):

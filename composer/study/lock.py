@@ -56,13 +56,13 @@ def trial_lock(folder: Path, seconds: float) -> Iterator[int]:
         os.close(descriptor)  # not LOCK_UN, which would take the lock from the trial too
 
 
-def try_lock(path: Path) -> int | None:
+def try_lock(path: Path, seconds: float = 0) -> int | None:
     """The descriptor of the locked file, whose folder is made where it is absent; None where a process has the lock.
 
-    Closing the descriptor lets go of it, as the death of this process does.
+    Waits for it up to `seconds`. Closing the descriptor lets go of it, as the death of this process does.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return _take(path, seconds=0)
+    return _take(path, seconds)
 
 
 def _take(path: Path, seconds: float) -> int | None:

@@ -163,9 +163,12 @@ def _further(design: Design) -> int:
 
 
 def _proposals_left(recipe: Recipe) -> int:
-    """The mixtures that a search may still propose."""
+    """The mixtures that a search may still propose, and all that it may train at other fidelities."""
     search = recipe.config.study.search
-    return 0 if search is None else max(0, search.trials - sum(is_proposed(arm) for arm in recipe.arms.values()))
+    if search is None:
+        return 0
+    cheap = sum(of.trials for of in search.fidelities.values())
+    return cheap + max(0, search.trials - sum(is_proposed(arm) for arm in recipe.arms.values()))
 
 
 def _claim(claim: ClaimConfig, recipe: Recipe) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class Told:
         parts: Seed → benchmark → value, of the benchmarks that the one objective is a weighted sum of; None where
             objectives are kept apart.
         state: What a sampler of Optuna's noted beside it.
+        index: Of the proposal.
     """
 
     proposal: Proposal
@@ -43,6 +44,7 @@ class Told:
     by_seed: Sequence[Sequence[float]] | None = None
     parts: Sequence[Sequence[float]] | None = None
     state: Mapping[str, Any] = field(default_factory=dict)
+    index: int = -1
 
 
 def propose(

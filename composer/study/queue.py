@@ -1,167 +1,178 @@
 """A search's proposals in an Optuna storage: who works on which, what came of it, and what to do when a worker dies.
 
 Every proposal has an index and one trial in the storage, which waits, runs, and ends. A worker takes the waiting trial
-of the lowest index. One whose worker died is marked as failed and waits again under its index, as a new trial; one that
-failed by itself stays failed. With a journal a worker's life is a lock on RUN/leases/INDEX.lock, with a database its
-heartbeat.
+of the lowest index. One whose worker died is marked as failed and waits again under its index, as a new trial with the
+same mixture; one that failed by itself stays failed. With a journal a worker's life is a lock on
+RUN/leases/INDEX.lock, with a database its count (`beats`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from composer.errors import NeedsError, OutputError
+from composer.errors import OutputError
+from composer.study.beats import Beats, Count
 from composer.study.domain import Domain, Proposal
 from composer.study.journal import JOURNAL
 from composer.study.lock import try_lock
-from composer.study.samplers import BY_SEED, PARTS, SHARES, Told
+from composer.study.proposer import Told
+from composer.study.samplers import BY_SEED, PARTS, SHARES
+from composer.study.storage import Storage, open_storage
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
 INDEX, ARM, PROPOSAL, STATE, RESULT, FAILED, ABOUT = "index", "arm", "proposal", "sampler", "result", "failed", "about"
-BEATS = 4  # heartbeats within the time after which a worker is taken for dead
+BEAT = "beat"
 
 
 @dataclass
 class Claim:
-    """A proposal that this process works on; `proposal` is None until it was made, or where the recipe declares it."""
+    """A proposal that this process works on.
+
+    Attributes:
+        index: Its index.
+        trial: Its trial in the storage.
+        arm: Its arm.
+        proposal: None until it was made, or where the recipe declares it.
+        lease: The descriptor of its lock, with a journal.
+        lost: Whether another process took it over, as this one was silent for too long.
+    """
 
     index: int
     trial: int
     arm: str
     proposal: Proposal | None
     lease: int | None = None
+    lost: bool = False
 
 
 class Queue:
-    """The proposals of one search."""
+    """The proposals of one search.
 
-    def __init__(self, run: Path, study: optuna.Study, storage: Any, seconds: float, domain: Domain) -> None:
+    `ensure`, `retry`, `reap`, `claim` and `propose` are called while the folder's lock and `alone` are held, so that
+    of all workers one at a time takes a proposal and makes it; the others at any time.
+    """
+
+    def __init__(self, run: Path, storage: Storage, seconds: float, domain: Domain, part: str) -> None:
         """Use `open_queue`."""
-        self.run, self.study, self.storage, self.seconds, self.domain = run, study, storage, seconds, domain
-        self.identity = storage.get_study_id_from_name(study.study_name)
-        self.beating = hasattr(storage, "record_heartbeat") and storage.get_heartbeat_interval() is not None
+        self.run, self.storage, self.domain, self.part = run, storage, domain, part
+        self.identity = storage.do(storage.backend.get_study_id_from_name, storage.name)
+        self.alone = storage.alone
+        self.wanted = 0
         self.mine: dict[int, Claim] = {}
-        self._stop = threading.Event()
-        if self.beating:
-            threading.Thread(target=self._beat, daemon=True).start()
+        self.beats = Beats(seconds, self._working, self._beat, self._counts) if storage.remote else None
 
     def ensure(self, arms: Sequence[str]) -> None:
-        """Lets every arm that has no trial yet, or whose worker died, wait for a worker."""
+        """Lets every arm that has no trial yet, or whose worker died, wait for a worker; others are left alone."""
         from optuna.trial import TrialState
 
-        known: dict[int, FrozenTrial] = {}
-        for trial in self._trials():
-            index = trial.user_attrs[INDEX]
-            if trial.state != TrialState.FAIL or FAILED in trial.user_attrs:
-                known[index] = trial
-            else:
-                known.setdefault(index, trial)
+        self.wanted = len(arms)
+        known = self._known()
         for index, arm in enumerate(arms):
-            last = known.get(index)
-            if last is not None and (last.state != TrialState.FAIL or FAILED in last.user_attrs):
-                continue
-            self._wait(index, arm, last)
+            if index not in known:
+                self._create(TrialState.WAITING, index, arm, None, {})
+            elif _given_up(known[index]):
+                self._wait(index, arm)
 
     def retry(self) -> None:
         """Lets proposals that failed by themselves wait again, unless somebody works on this search."""
         from optuna.trial import TrialState
 
-        trials = self._trials()
-        if any(trial.state == TrialState.RUNNING for trial in trials):
+        self.reap()
+        known = self._known()
+        if any(trial.state == TrialState.RUNNING for trial in known.values()):
             return
-        last = {trial.user_attrs[INDEX]: trial for trial in trials}
-        for trial in last.values():
-            if trial.state == TrialState.FAIL and FAILED in trial.user_attrs:
-                self._wait(trial.user_attrs[INDEX], trial.user_attrs[ARM], trial)
+        for index, trial in known.items():
+            if trial.state == TrialState.FAIL:
+                self._wait(index, trial.user_attrs[ARM])
 
     def reap(self) -> list[str]:
         """Marks the trials of dead workers as failed; the arms that they were at."""
-        import optuna
         from optuna.trial import TrialState
 
-        running = [one for one in self._trials() if one.state == TrialState.RUNNING]
-        running = [one for one in running if one.user_attrs[INDEX] not in self.mine]
-        if self.beating:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                optuna.storages.fail_stale_trials(self.study)
-            left = {one.number for one in self._trials() if one.state == TrialState.RUNNING}
-            return [one.user_attrs[ARM] for one in running if one.number not in left]
-        dead = []
-        for trial in running:
-            lease = try_lock(self._lease(trial.user_attrs[INDEX]))
-            if lease is None:
+        dead, mine = [], {claim.trial for claim in self.mine.values()}
+        for trial in self._trials():
+            identity = trial._trial_id  # noqa: SLF001
+            if trial.state != TrialState.RUNNING or identity in mine:
+                continue
+            lease = None
+            if self.beats is not None:
+                if not self.beats.dead(identity):
+                    continue
+            elif (lease := try_lock(self._lease(trial.user_attrs[INDEX]))) is None:
                 continue
             try:
-                if self._end(trial._trial_id, TrialState.FAIL):  # noqa: SLF001
+                if self._end(identity, TrialState.FAIL):
                     dead.append(trial.user_attrs[ARM])
             finally:
-                os.close(lease)
+                if lease is not None:
+                    os.close(lease)
         return dead
 
-    def claim(self) -> Claim | None:
-        """Takes the waiting trial of the lowest index; None where none waits."""
+    def claim(self, below: int | None = None) -> Claim | None:
+        """Takes the waiting trial of the lowest index, which is `below` that; None where none waits."""
         from optuna.trial import TrialState
 
-        trials = self._trials()
+        last = self.wanted if below is None else min(below, self.wanted)
+        trials, made = self._trials(), self.proposals()
         taken = {one.user_attrs[INDEX] for one in trials if one.state in (TrialState.RUNNING, TrialState.COMPLETE)}
-        waiting = [one for one in trials if one.state == TrialState.WAITING]
+        waiting = [one for one in trials if one.state == TrialState.WAITING and one.user_attrs[INDEX] < last]
         for trial in sorted(waiting, key=lambda one: (one.user_attrs[INDEX], one.number)):
             index, identity = trial.user_attrs[INDEX], trial._trial_id  # noqa: SLF001
-            if index in taken:  # two workers let it wait at the same moment
+            if index in taken:  # it came to wait twice, or was finished by a worker that had been given up
                 self._end(identity, TrialState.FAIL)
                 continue
             lease = None
-            if self.beating:
-                # Before it runs, so that there is no moment in which its worker's death would go unseen.
-                with contextlib.suppress(Exception):
-                    self.storage.record_heartbeat(identity)
-            elif (lease := try_lock(self._lease(index))) is None:
+            if self.beats is None and (lease := try_lock(self._lease(index))) is None:
                 continue
             if not self._end(identity, TrialState.RUNNING):
+                taken.add(index)
                 if lease is not None:
                     os.close(lease)
                 continue
-            found = Claim(index, identity, trial.user_attrs[ARM], _proposal(trial), lease)
+            found = Claim(index, identity, trial.user_attrs[ARM], None, lease)
             self.mine[index] = found
+            if index in made:
+                found.proposal = made[index][1]
+                if PROPOSAL not in trial.user_attrs:  # it came to wait before the proposal was made
+                    self.propose(found, made[index][1], {})
             return found
         return None
 
     def propose(self, claim: Claim, proposal: Proposal, state: Mapping[str, Any]) -> None:
         """Notes what a claimed trial is to be."""
-        for name, of in self.domain.distributions().items():
-            if name in proposal.params:
-                self.storage.set_trial_param(claim.trial, name, of.to_internal_repr(proposal.params[name]), of)
-        self.storage.set_trial_user_attr(claim.trial, SHARES, proposal.shares)
-        self.storage.set_trial_user_attr(claim.trial, STATE, dict(state))
-        noted = {"params": dict(proposal.params), "rows": dict(proposal.rows), "trainer": dict(proposal.trainer)}
-        self.storage.set_trial_user_attr(claim.trial, PROPOSAL, noted)
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with contextlib.suppress(UpdateFinishedTrialError):
+            for name, of in self.domain.distributions().items():
+                if name in proposal.params:
+                    value = of.to_internal_repr(proposal.params[name])
+                    self.storage.do(self.storage.backend.set_trial_param, claim.trial, name, value, of)
+        for key, value in self._noted(proposal, state).items():  # the proposal last: with it the trial is whole
+            self._note(claim, key, value)
         claim.proposal = proposal
 
     def finish(self, claim: Claim, values: Sequence[float], result: Mapping[str, Any]) -> None:
-        """Notes what came of a claimed trial."""
+        """Notes what came of a claimed trial; where another process took it over, what that one says counts."""
         from optuna.trial import TrialState
 
-        self.storage.set_trial_user_attr(claim.trial, RESULT, dict(result))
-        self._end(claim.trial, TrialState.COMPLETE, list(values))
+        self._note(claim, RESULT, dict(result))
+        if claim.lost or not self._end(claim.trial, TrialState.COMPLETE, list(values)):
+            self._hand_in(claim, values, result)
         self._let_go(claim)
 
     def fail(self, claim: Claim, why: str) -> None:
         """Notes that a claimed trial failed by itself, and why."""
         from optuna.trial import TrialState
 
-        self.storage.set_trial_user_attr(claim.trial, FAILED, why)
+        self._note(claim, FAILED, why)
         self._end(claim.trial, TrialState.FAIL)
         self._let_go(claim)
 
@@ -170,75 +181,134 @@ class Queue:
         from optuna.trial import TrialState
 
         for claim in list(self.mine.values()):
-            self._end(claim.trial, TrialState.FAIL)
+            with contextlib.suppress(Exception):  # it is missed some time later
+                self.storage.backend.set_trial_state_values(claim.trial, state=TrialState.FAIL)
             self._let_go(claim)
 
     def close(self) -> None:
-        """Ends the heartbeat."""
+        """Gives back what this process works on, and shows no more signs of life."""
         self.release()
-        self._stop.set()
+        if self.beats is not None:
+            self.beats.stop()
 
     def told(self) -> list[Told]:
         """Finished and running proposals of mixtures in the domain, in the order of their indices."""
         from optuna.trial import TrialState
 
-        found = {}
-        for trial in self._trials():
-            proposal = _proposal(trial)
-            if trial.state not in (TrialState.COMPLETE, TrialState.RUNNING) or proposal is None:
+        made, found = self.proposals(), []
+        for index, trial in self._known().items():
+            if trial.state not in (TrialState.COMPLETE, TrialState.RUNNING) or index not in made:
                 continue
             done = trial.state == TrialState.COMPLETE
-            found[trial.user_attrs[INDEX]] = Told(
-                proposal,
-                trial.values if done else None,
-                trial.user_attrs.get(RESULT, {}).get(BY_SEED) if done else None,
-                trial.user_attrs.get(RESULT, {}).get(PARTS) if done else None,
-                trial.user_attrs.get(STATE, {}),
-            )
-        return [found[index] for index in sorted(found)]
+            result = trial.user_attrs.get(RESULT, {}) if done else {}
+            state = trial.user_attrs.get(STATE, {})
+            values = trial.values if done else None
+            found.append(Told(made[index][1], values, result.get(BY_SEED), result.get(PARTS), state, index))
+        return found
 
     def proposals(self) -> dict[int, tuple[str, Proposal]]:
         """Index → arm and proposal, of all that were made."""
-        made = {one.user_attrs[INDEX]: (one.user_attrs[ARM], _proposal(one)) for one in self._trials()}
-        found = {index: (arm, proposal) for index, (arm, proposal) in made.items() if proposal is not None}
+        found: dict[int, tuple[str, Proposal]] = {}
+        for trial in self._trials():
+            if (proposal := _proposal(trial)) is not None:
+                found.setdefault(trial.user_attrs[INDEX], (trial.user_attrs[ARM], proposal))
         return dict(sorted(found.items()))
 
-    def waits(self) -> bool:
-        """Whether another process still works on a proposal."""
+    def waits(self, below: int | None = None) -> bool:
+        """Whether a proposal, of those with an index `below` that, has not ended yet."""
         from optuna.trial import TrialState
 
-        return any(one.state in (TrialState.RUNNING, TrialState.WAITING) for one in self._trials())
+        known = self._known()
+        ended = (TrialState.COMPLETE, TrialState.FAIL)
+        return not all(
+            index in known and known[index].state in ended and not _given_up(known[index])
+            for index in range(self.wanted if below is None else min(below, self.wanted))
+        )
 
     def results(self) -> list[tuple[str, list[float] | None, Mapping[str, Any]]]:
         """Arm, values and what else was noted, of every ended trial, in the order of the indices."""
         from optuna.trial import TrialState
 
-        found: dict[int, tuple[str, list[float] | None, Mapping[str, Any]]] = {}
-        for one in self._trials():
+        found: list[tuple[str, list[float] | None, Mapping[str, Any]]] = []
+        for one in self._known().values():
             if one.state == TrialState.COMPLETE:
-                found[one.user_attrs[INDEX]] = (one.user_attrs[ARM], one.values, one.user_attrs.get(RESULT, {}))
-            elif one.user_attrs.get(FAILED) and one.user_attrs[INDEX] not in found:
-                found[one.user_attrs[INDEX]] = (one.user_attrs[ARM], None, {FAILED: one.user_attrs[FAILED]})
-        return [found[index] for index in sorted(found)]
+                found.append((one.user_attrs[ARM], one.values, one.user_attrs.get(RESULT, {})))
+            elif one.state == TrialState.FAIL and not _given_up(one):
+                found.append((one.user_attrs[ARM], None, {FAILED: one.user_attrs[FAILED]}))
+        return found
 
-    def _wait(self, index: int, arm: str, last: FrozenTrial | None) -> None:
-        from optuna.trial import TrialState, create_trial
+    def _known(self) -> dict[int, FrozenTrial]:
+        """Index → the trial that says how it stands: the finished one, else that which runs or waits, else the last."""
+        from optuna.trial import TrialState
 
-        noted: dict[str, Any] = {INDEX: index, ARM: arm}
-        if last is not None:  # a proposal that was made stays what it is
-            noted |= {name: last.user_attrs[name] for name in (PROPOSAL, STATE, SHARES) if name in last.user_attrs}
-        self.study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=noted))
+        order = (TrialState.FAIL, TrialState.WAITING, TrialState.RUNNING, TrialState.COMPLETE)
+        found: dict[int, FrozenTrial] = {}
+        for trial in self._trials():
+            index, rank = trial.user_attrs[INDEX], order.index(trial.state)
+            before = order.index(found[index].state) if index in found else -1
+            if rank > before or rank == before == 0:
+                found[index] = trial
+        return dict(sorted(found.items()))
+
+    def _wait(self, index: int, arm: str) -> None:
+        """Lets an index wait; a proposal that was made for it stays what it is."""
+        from optuna.trial import TrialState
+
+        made = [one for one in self._trials() if one.user_attrs[INDEX] == index and PROPOSAL in one.user_attrs]
+        state = made[0].user_attrs.get(STATE, {}) if made else {}
+        self._create(TrialState.WAITING, index, arm, _proposal(made[0]) if made else None, state)
+
+    def _create(
+        self, state: Any, index: int, arm: str, proposal: Proposal | None, noted: Mapping[str, Any],
+        values: Sequence[float] | None = None, result: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Adds a trial; the parameters are what Optuna's plots and its dashboard go by."""
+        from optuna.trial import create_trial
+
+        attributes: dict[str, Any] = {INDEX: index, ARM: arm}
+        ranges = {}
+        if proposal is not None:
+            attributes |= self._noted(proposal, noted)
+            ranges = {name: of for name, of in self.domain.distributions().items() if name in proposal.params}
+        if result is not None:
+            attributes[RESULT] = dict(result)
+        params = {name: proposal.params[name] for name in ranges} if proposal is not None else {}
+        trial = create_trial(state=state, values=values, params=params, distributions=ranges, user_attrs=attributes)
+        self.storage.do(self.storage.backend.create_new_trial, self.identity, trial)
+
+    def _hand_in(self, claim: Claim, values: Sequence[float], result: Mapping[str, Any]) -> None:
+        """Adds what was trained as a trial of its own, unless its index is finished or others are at it."""
+        from optuna.trial import TrialState
+
+        with self.storage.alone():
+            known = self._known()[claim.index]
+            if known.state not in (TrialState.COMPLETE, TrialState.RUNNING):
+                state = known.user_attrs.get(STATE, {})
+                self._create(TrialState.COMPLETE, claim.index, claim.arm, claim.proposal, state, list(values), result)
 
     def _trials(self) -> list[FrozenTrial]:
-        trials = self.storage.get_all_trials(self.identity, deepcopy=False)
-        return [trial for trial in trials if INDEX in trial.user_attrs]
+        trials = self.storage.do(self.storage.backend.get_all_trials, self.identity, deepcopy=False)
+        return sorted((trial for trial in trials if INDEX in trial.user_attrs), key=lambda one: one.number)
+
+    def _noted(self, proposal: Proposal, state: Mapping[str, Any]) -> dict[str, Any]:
+        made = {"params": dict(proposal.params), "rows": dict(proposal.rows), "trainer": dict(proposal.trainer)}
+        return {SHARES: proposal.shares, STATE: dict(state), PROPOSAL: made}
+
+    def _note(self, claim: Claim, key: str, value: Any) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        try:
+            self.storage.do(self.storage.backend.set_trial_user_attr, claim.trial, key, value)
+        except UpdateFinishedTrialError:
+            claim.lost = True
 
     def _end(self, trial: int, state: Any, values: Sequence[float] | None = None) -> bool:
         """Sets a trial's state; False where another process was first."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         try:
-            return bool(self.storage.set_trial_state_values(trial, state=state, values=values))
+            done = self.storage.do(self.storage.backend.set_trial_state_values, trial, state=state, values=values)
+            return bool(done)
         except UpdateFinishedTrialError:
             return False
 
@@ -249,18 +319,27 @@ class Queue:
             claim.lease = None
 
     def _lease(self, index: int) -> Path:
-        return self.run / "leases" / f"{index:04d}.lock"
+        return self.run / "leases" / self.part / f"{index:04d}.lock"
 
-    def _beat(self) -> None:
-        while not self._stop.wait(self.seconds / BEATS):
-            for claim in list(self.mine.values()):
-                with contextlib.suppress(Exception):  # a beat that is missed is no reason to stop; several are
-                    self.storage.record_heartbeat(claim.trial)
+    def _working(self) -> list[int]:
+        return [claim.trial for claim in list(self.mine.values())]
+
+    def _beat(self, trial: int, count: list[float]) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        with contextlib.suppress(UpdateFinishedTrialError):
+            self.storage.backend.set_trial_user_attr(trial, BEAT, count)
+
+    def _counts(self) -> dict[int, Count]:
+        from optuna.trial import TrialState
+
+        trials = self.storage.backend.get_all_trials(self.identity, deepcopy=False)
+        return {one._trial_id: one.user_attrs.get(BEAT) for one in trials if one.state == TrialState.RUNNING}  # noqa: SLF001
 
 
 def open_queue(
     run: Path, name: str, storage: str | None, objectives: Sequence[str], about: Mapping[str, Any], seconds: float,
-    domain: Domain,
+    domain: Domain, part: str = "",
 ) -> Queue:  # fmt: skip
     """Opens the proposals of a search, or begins them.
 
@@ -272,6 +351,7 @@ def open_queue(
         about: What makes this search what it is; one that was begun with something else is refused.
         seconds: After which a silent worker is taken for dead, with a database.
         domain: What may vary.
+        part: Of the search, where it has several queues in one folder.
 
     Raises:
         OutputError: The storage holds a search that was begun with something else.
@@ -280,11 +360,11 @@ def open_queue(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with warnings.catch_warnings():
+    opened = open_storage(run, name, storage)
+    with warnings.catch_warnings(), opened.alone():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        backend = _journal(run / JOURNAL) if storage is None else _database(storage, seconds)
         study = optuna.create_study(
-            storage=backend, study_name=name, directions=["maximize"] * len(objectives), load_if_exists=True
+            storage=opened.backend, study_name=name, directions=["maximize"] * len(objectives), load_if_exists=True
         )
         begun = study.user_attrs.get(ABOUT)
         if begun is None:
@@ -292,73 +372,18 @@ def open_queue(
             study.set_user_attr(ABOUT, dict(about))
         elif differing := [key for key in {**begun, **about} if begun.get(key) != about.get(key)]:
             key = differing[0]
-            where = run / JOURNAL if storage is None else storage.rsplit("@", 1)[-1]
             raise OutputError(
-                f"{where} holds a search {name} that was begun with other {', '.join(differing)} ({key} was "
+                f"{opened.shown} holds a search {name} that was begun with other {', '.join(differing)} ({key} was "
                 f"{begun.get(key)} and is {about.get(key)}): choose another study.name or out=…, or go on as begun"
             )
-    return Queue(run, study, backend, seconds, domain)
+    return Queue(run, opened, seconds, domain, part)
 
 
-class Flock:
-    """The journal's lock, which the kernel lets go of when its holder dies; a line that a kill cut short is cut off."""
+def _given_up(trial: FrozenTrial) -> bool:
+    """Whether a trial ended because its worker did, and not by itself."""
+    from optuna.trial import TrialState
 
-    def __init__(self, journal: Path) -> None:
-        """Of `journal`."""
-        self.journal = journal
-        self.descriptor: int | None = None
-
-    def acquire(self) -> bool:
-        """Waits for the lock."""
-        descriptor = os.open(f"{self.journal}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        self.descriptor = descriptor
-        with contextlib.suppress(FileNotFoundError), self.journal.open("rb+") as file:
-            end = file.seek(0, os.SEEK_END)
-            start = max(0, end - (1 << 20))
-            file.seek(start)
-            tail = file.read()
-            if tail and not tail.endswith(b"\n"):
-                file.truncate(start + tail.rfind(b"\n") + 1)
-        return True
-
-    def release(self) -> None:
-        """Lets go of it."""
-        if self.descriptor is not None:
-            os.close(self.descriptor)
-            self.descriptor = None
-
-
-def _journal(path: Path) -> Any:
-    from optuna.storages.journal import JournalFileBackend, JournalStorage
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock: Any = Flock(path)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-
-
-def _database(url: str, seconds: float) -> Any:
-    from optuna.storages import RDBStorage
-
-    beat = max(1, round(seconds / BEATS))
-    try:
-        return RDBStorage(url, heartbeat_interval=beat, grace_period=max(beat + 1, round(seconds)))
-    except ImportError as error:
-        raise NeedsError(
-            f"study.search.storage is {_shown(url)}, which needs the package {error.name}: for PostgreSQL "
-            "pip install 'composer-mix[postgres]'"
-        ) from error
-    except Exception as error:
-        raise NeedsError(
-            f"study.search.storage is {_shown(url)}, which cannot be opened: {str(error).strip().splitlines()[0]}; "
-            "give an Optuna storage URL, such as sqlite:///search.db, or null for a journal in the run's folder"
-        ) from error
-
-
-def _shown(url: str) -> str:
-    """The URL without a password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.split('://')[0]}://…@{tail}" if at else url
+    return bool(trial.state == TrialState.FAIL and FAILED not in trial.user_attrs)
 
 
 def _proposal(trial: FrozenTrial) -> Proposal | None:

@@ -1,36 +1,36 @@
 """Searches with trials that cost nothing: what is proposed, who works on it, and what survives a kill."""
 
-import collections
-import os
 import random
-import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
+import optuna
 import pytest
 from rich.console import Console
-from search_world import plan_of, proposals, recipe_in, search, trials
+from search_world import (
+    ARMS,
+    by_index,
+    check_run_once,
+    check_told,
+    count,
+    ended,
+    journal,
+    plan_of,
+    proposals,
+    recipe_in,
+    search,
+    soon,
+    trials,
+    worker,
+)
 
 from composer.errors import ConfigError, NeedsError, OutputError
+from composer.pool import open_pool
 from composer.recipe import load_recipe
+from composer.study.queue import open_queue
+from composer.study.search import search_domain
 
-WORLD = Path(__file__).with_name("search_world.py")
-ARMS = 9  # one declared, eight proposed
-
-
-def worker(out, *more, **env):
-    return subprocess.Popen(
-        [sys.executable, str(WORLD), str(out), *more],
-        env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-
-def ended(process):
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    return process
+RANDOM = ("study.search.sampler=random", "study.search.startup=8")
 
 
 @pytest.fixture(scope="module")
@@ -75,39 +75,87 @@ def test_a_finished_search_has_nothing_more_to_do_and_can_be_given_more_trials(u
 
 def test_stopped_and_resumed_equals_uninterrupted(uninterrupted, tmp_path):
     out, chance = tmp_path / "run", random.Random(1)
-    for _ in range(3):
-        process = worker(out, TRIAL_SECONDS="0.05")
-        time.sleep(4 + 3 * chance.random())
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for stopped in range(3):
+        process = worker(out, TRIAL_SECONDS="0.1")
+        before = ended_in(out)
+        soon(lambda before=before: ended_in(out) > before)
+        time.sleep(chance.random())
+        assert process.is_alive(), f"it was over before it could be stopped for the {stopped}. time"
+        process.kill()
+        process.join()
     ended(worker(out))
     assert proposals(out) == proposals(uninterrupted)
+    check_run_once(out, killed=3)
+
+
+def ended_in(out):
+    return sum(count(out / "ended.txt").values())
 
 
 @pytest.mark.parametrize("round_", range(5))
 def test_four_workers_of_which_two_are_killed_lose_no_trial_and_run_none_twice(round_, tmp_path):
     out, chance = tmp_path / "run", random.Random(round_)
-    workers = [worker(out, TRIAL_SECONDS="0.2") for _ in range(4)]
+    workers = [worker(out, "study.search.startup=6", TRIAL_SECONDS="0.2") for _ in range(4)]
+    soon((out / "study.journal").exists)
     for process in workers[:2]:
-        time.sleep(3 * chance.random() + (3 if process is workers[0] else 0))
-        process.send_signal(signal.SIGKILL)
-    for process in workers[:2]:
-        process.wait()
+        time.sleep(1.5 * chance.random())
+        assert process.is_alive()
+        process.kill()
+        process.join()
     for process in workers[2:]:
         ended(process)
-    check_whole(out, trials(out))
+    check_told(trials(out))
+    check_run_once(out, killed=2)
 
 
-def check_whole(out, found):
-    assert sorted(found) == list(range(ARMS))
-    for of in found.values():
-        assert sorted(t.state.name for t in of if t.state.name != "FAIL") == ["COMPLETE"]
-        assert len({str(t.user_attrs["proposal"]["rows"]) for t in of if "proposal" in t.user_attrs}) == 1
-    keys = {trial["key"] for trial in plan_of(out)["trials"]}
-    # A trial that was killed after its last word is in the list but not finished: only whole records count.
-    times = collections.Counter((out / "ended.txt").read_text().split())
-    assert set(times) == keys and all((out / "trials" / key / "record.json").exists() for key in keys)
-    assert sum(times.values()) - len(times) <= 2
+def test_workers_with_folders_of_their_own_take_turns(tmp_path):
+    url = f"sqlite:///{tmp_path}/search.db"
+    asked = (f"study.search.storage={url}", "study.search.trials=2", *RANDOM)
+    process = worker(tmp_path / "its" / "run", *asked, TRIAL_SECONDS="0.5")
+    recipe = recipe_in(tmp_path / "mine" / "run", *asked)
+    soon(lambda: any(t.state.name == "RUNNING" for of in by_index(url, "default").values() for t in of))
+    queue = our_queue(recipe)
+    try:
+        with queue.alone():
+            soon(lambda: not running(queue))  # it told what came of its first
+            time.sleep(1.5)
+            assert not running(queue) and process.is_alive()
+    finally:
+        queue.close()
+    ended(process)
+    check_told(by_index(url, "default"), arms=3)
+
+
+def running(queue):
+    return [one for one in queue.told() if one.values is None]
+
+
+def our_queue(recipe):
+    """The queue of a search that another process began."""
+    search_, pool = recipe.config.study.search, open_pool(recipe.config.pool)
+    about = optuna.load_study(study_name="default", storage=search_.storage).user_attrs["about"]
+    return open_queue(recipe.out, "default", search_.storage, ["x"], about, 60, search_domain(recipe, pool))
+
+
+def test_what_a_search_leaves_can_be_drawn_by_anyone_with_optuna(uninterrupted, tmp_path):
+    """Its journal, and that of a search whose worker was killed, whose retried trial has all that the others have."""
+    out = tmp_path / "run"
+    process = worker(out, *RANDOM, TRIAL_SECONDS="0.3")
+    soon(lambda: ended_in(out) >= 3)  # its second proposal is at work
+    process.kill()
+    process.join()
+    ended(worker(out, *RANDOM))
+    assert any(len(of) > 1 for of in trials(out).values())
+    for run in (uninterrupted, out):
+        (study,) = optuna.get_all_study_summaries(journal(run))
+        study = optuna.load_study(study_name=study.study_name, storage=journal(run))
+        done = [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+        names = set(done[0].params)
+        assert len(done) == ARMS and len(names) == 2
+        assert all(set(trial.params) == names == set(trial.distributions) for trial in done)
+        assert study.metric_names == ["score"] and all(len(trial.values) == 1 for trial in done)
+        assert set(optuna.importance.get_param_importances(study)) == names
+        assert study.best_trial.value == max(trial.value for trial in done)
 
 
 def test_every_sampler_proposes_within_the_bounds(tmp_path):
@@ -138,14 +186,17 @@ def test_objectives_that_are_kept_apart_and_trainer_settings(tmp_path):
 
 
 def test_a_score_that_is_not_a_number_fails_its_trial_alone(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("TRIAL_NAN", "1")
+    monkeypatch.setenv("TRIAL_NAN", "p001,p003")
     out = tmp_path / "run"
-    search(out, "study.search.sampler=random", "study.search.startup=8", "study.search.seed=1", console=Console())
-    told = capsys.readouterr().out
-    states = {index: of[-1].state.name for index, of in trials(out).items()}
-    failed = [index for index, state in states.items() if state == "FAIL"]
-    assert failed and len(failed) < ARMS - 1 and set(states.values()) == {"FAIL", "COMPLETE"}
-    assert "scored nan: a score must be a finite number" in told
+    for times in (1, 2):  # a later run tries what failed once more
+        search(out, *RANDOM, "study.search.trials=5", console=Console(width=200))
+        told = capsys.readouterr().out
+        for arm in ("p001", "p003"):
+            assert told.count(f"{arm} failed: ") == 1
+        assert told.count("scored nan: a score must be a finite number") == 2
+        states = {of[-1].user_attrs["arm"]: [t.state.name for t in of] for of in trials(out).values()}
+        assert states.pop("p001") == states.pop("p003") == ["FAIL"] * times
+        assert states == {arm: ["COMPLETE"] for arm in ("default", "p000", "p002", "p004")}
 
 
 def test_a_search_with_other_bounds_is_refused_and_nothing_is_lost(uninterrupted):
@@ -158,7 +209,9 @@ def test_a_search_with_other_bounds_is_refused_and_nothing_is_lost(uninterrupted
 def test_a_database_that_holds_another_search_or_cannot_be_opened_is_told(tmp_path):
     url = f"study.search.storage=sqlite:///{tmp_path}/search.db"
     search(tmp_path / "one", url, "study.search.trials=1")
-    with pytest.raises(OutputError, match=r"search default that was begun with other bounds .*choose another study.name"):
+    with pytest.raises(
+        OutputError, match=r"search default that was begun with other bounds .*choose another study.name"
+    ):
         search(tmp_path / "two", url, "study.search.trials=1", "study.search.bounds.mcqa=[0.1,0.4]")
     with pytest.raises(NeedsError, match="study.search.storage is nonsense, which cannot be opened"):
         search(tmp_path / "three", "study.search.storage=nonsense")
