@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs") / "mini_search")
     parser.add_argument("--studies", type=int, default=3)
-    parser.add_argument("--fresh", type=int, default=4, help="seeds that no search has seen")
+    parser.add_argument("--fresh", type=int, default=3, help="seeds that no search has seen")
     given = parser.parse_args()
     console, began = Console(stderr=True), time.monotonic()
     plain = load_recipe(RECIPE, [])

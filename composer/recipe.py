@@ -95,7 +95,7 @@ def load_recipe(name: str | None, overrides: Sequence[str]) -> Recipe:
         ConfigError: The recipe is unknown, or keys, types or values are wrong; all problems are listed.
     """
     config = _compose(name, overrides)
-    if problems := config.problems():
+    if problems := [*config.problems(), *_fidelity_problems(config)]:
         raise ConfigError(problems)
     return _definite(name, tuple(overrides), config, {})
 
@@ -176,14 +176,19 @@ def _claim_problems(recipe: Recipe) -> Iterator[str]:
             yield f"study.claims.{name}.against is not set, and the study has no baseline: name the other arm"
 
 
+def _fidelity_problems(config: Config) -> Iterator[str]:
+    """What is wrong with the models that a search's cheap runs start from."""
+    for name, of in config.study.search.fidelities.items() if config.study.search is not None else ():
+        if of.model is not None and of.model not in options("model"):
+            yield f"study.search.fidelities.{name}.model is {of.model}: {_nearest(of.model, options('model'))}"
+
+
 def load_model(option: str) -> ModelConfig:
     """An option of the group `model`.
 
     Raises:
         ConfigError: There is no such option, or what it says is wrong.
     """
-    if option not in options("model"):
-        raise ConfigError([f"model is {option}: {_nearest(option, options('model'))}"])
     model = _compose(None, [f"model={option}"]).model
     if problems := list(model.problems()):
         raise ConfigError(problems)

@@ -17,7 +17,7 @@ from composer.errors import ConfigError, NeedsError, OutputError
 from composer.mixture import Mixture, compose, manifest
 from composer.mixture.planned import planned_rows
 from composer.pool import Pool
-from composer.recipe import Recipe
+from composer.recipe import Recipe, load_model
 from composer.study.designs import Design, pool_problems
 from composer.study.designs.variants import multiple
 from composer.study.domain import is_proposed
@@ -218,8 +218,16 @@ def _sum(numbers: Sequence[Any], times: int = 1) -> Any:
 
 def needs(recipe: Recipe) -> list[str]:
     """What the recipe's pool, model and benchmarks need beyond a CPU: `network`, `gpu`."""
-    config = recipe.config
-    return sorted({need for part in (config.pool, config.model, config.benchmarks) for need in part.needs})
+    return sorted({need for _, part in _parts(recipe) for need in part.needs})
+
+
+def _parts(recipe: Recipe) -> list[tuple[str, Any]]:
+    """What may need more than a CPU, by its group."""
+    config, search = recipe.config, recipe.config.study.search
+    models = [config.model]
+    if search is not None:
+        models += [load_model(of.model) for of in search.fidelities.values() if of.model is not None]
+    return [("pool", config.pool), *(("model", model) for model in models), ("benchmarks", config.benchmarks)]
 
 
 def check_needs(recipe: Recipe) -> None:
@@ -228,11 +236,10 @@ def check_needs(recipe: Recipe) -> None:
     Raises:
         NeedsError: A GPU is needed and there is none, the network is needed, or an extra package is missing.
     """
-    config = recipe.config
-    check_backend(config.benchmarks.eval_backend)
+    check_backend(recipe.config.benchmarks.eval_backend)
     lines = [
         f"{group}={part.name} needs {' and '.join(_NEED[need] for need in part.needs)}"
-        for group, part in (("pool", config.pool), ("model", config.model), ("benchmarks", config.benchmarks))
+        for group, part in _parts(recipe)
         if part.needs
     ]
     if lines:

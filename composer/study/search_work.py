@@ -126,13 +126,14 @@ def train(work: Work, jobs: Sequence[Job]) -> Outcome:
         if work.judge is None or not work.objectives.weights:
             return run_trials(run, plan.trials, launcher.workers, launcher.threads, display, *command)
         outcome, left = Outcome([], [], []), {job.claim.arm: job for job in jobs}
-        for seed in range(recipe.config.study.seeds):
+        last = recipe.config.study.seeds - 1
+        for seed in range(last + 1):
             trials = [trial for trial in plan.trials if trial.seed == seed and trial.arm in left]
             now = run_trials(run, trials, launcher.workers, launcher.threads, display, *command)
             outcome = Outcome(
                 outcome.finished + now.finished, outcome.failed + now.failed, outcome.skipped + now.skipped
             )
-            left = {arm: job for arm, job in left.items() if not _hopeless(work, job, plan, seed)}
+            left = {arm: job for arm, job in left.items() if seed < last and not _hopeless(work, job, plan, seed)}
     return outcome
 
 
