@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def judge(run: Path) -> Judge:
                 )
             )
         study.add_trial(trials[0])
-        return bool(optuna.pruners.WilcoxonPruner(p_threshold=LEVEL).prune(study, trials[1]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return bool(optuna.pruners.WilcoxonPruner(p_threshold=LEVEL).prune(study, trials[1]))
 
     return hopeless
 

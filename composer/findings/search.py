@@ -134,6 +134,23 @@ class Best:
 
 
 @dataclass(frozen=True)
+class CheapFinding:
+    """What a search made of its runs at one fidelity.
+
+    Attributes:
+        name: The fidelity's.
+        paired: Mixtures that were trained this way and as the search itself does.
+        trust: Benchmark → how far the cheap order of mixtures was believed, in [0, 1).
+        useful: Whether the sampler learned from them.
+    """
+
+    name: str
+    paired: int
+    trust: Mapping[str, float]
+    useful: bool
+
+
+@dataclass(frozen=True)
 class SearchFinding:
     """What a search has found.
 
@@ -148,6 +165,7 @@ class SearchFinding:
         objectives: One weighted objective, or several that are kept apart.
         arms: The declared arms, then the proposals in their order.
         best: Null with several objectives, or where no arm has finished.
+        cheap: The fidelities whose pairs have all ended.
     """
 
     sampler: str
@@ -160,6 +178,7 @@ class SearchFinding:
     objectives: tuple[Objective, ...]
     arms: tuple[Tried, ...]
     best: Best | None
+    cheap: tuple[CheapFinding, ...] = ()
 
 
 def proposed_arms(plan: Mapping[str, Any]) -> set[str]:
@@ -214,6 +233,10 @@ def search_finding(
         objectives=tuple(objectives),
         arms=tuple(arms),
         best=best,
+        cheap=tuple(
+            CheapFinding(name, of["paired"], of["trust"], of["useful"])
+            for name, of in plan.get("fidelities", {}).items()
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.config_search import COST
 from composer.findings.results import Results
-from composer.findings.search import Best, Objective, SearchFinding, Tried
+from composer.findings.search import Best, CheapFinding, Objective, SearchFinding, Tried
 from composer.report.wording import MINUS, plain, short_count, signed
 
 NAMED = 6  # arms that are named in a sentence; of more, their number is told
@@ -56,7 +56,8 @@ def found_said(results: Results) -> list[str]:
         if one.signal is not None and one.signal.verdict == "too noisy"
     ]
     if finding.best is not None:
-        return [*_best(finding, finding.best, f"{100 * results.rules.level:.3g} %"), *noisy]
+        told_ = _best(finding, finding.best, f"{100 * results.rules.level:.3g} %")
+        return [*told_, *noisy, *map(_cheap_said, finding.cheap)]
     if len(finding.objectives) > 1 and (front := [one.arm for one in finding.arms if one.on_front]):
         what = ", ".join(one.label for one in finding.objectives)
         said = (
@@ -95,6 +96,16 @@ def _best(finding: SearchFinding, best: Best, level: str) -> list[str]:
     else:
         sure = f"Every other arm is ruled out as the best of all: none is within {margin} points of it ({level})."
     return [said, sure, f"{_upward(ranked)}, here by up to {plain(best.bias, 'accuracy')} points."]
+
+
+def _cheap_said(cheap: CheapFinding) -> str:
+    """How far cheap runs were believed."""
+    by = ", ".join(f"{of:.2f} on {name}" for name, of in cheap.trust.items())
+    then = "the sampler learned from them" if cheap.useful else "so they were left alone"
+    return (
+        f"Runs at the fidelity {cheap.name} order the {cheap.paired} mixtures that were trained both ways with a rank "
+        f"correlation, less a standard error, of {by}: {then}."
+    )
 
 
 def _upward(ranked: int) -> str:

@@ -16,6 +16,7 @@ from composer.findings.power import known_noise, plan_power
 from composer.findings.search import SearchFinding
 from composer.findings.selection import expected_maximum, selection_quantile
 from composer.findings.statistics import ONE_SEED
+from composer.report.search_wording import found_said
 from findings.run_folder import write_run
 from findings.search_run import peaked, planned, write_search
 
@@ -190,3 +191,16 @@ def test_the_best_of_equal_arms_is_kept_as_often_as_is_said_and_its_mean_is_as_h
     assert kept.mean() == pytest.approx(0.95, abs=0.005)
     centred = means - table.mean(axis=1).mean(axis=1, keepdims=True)
     assert centred.max(axis=1).mean() == pytest.approx(expected_maximum(arms) * 2**-0.5, rel=0.05)
+
+
+def test_how_far_cheap_runs_were_believed_is_told(tmp_path: Path) -> None:
+    plan = planned()
+    plan["fidelities"] = {"small": {"size": 40, "paired": 5, "trust": {"daily": 0.62, "haerae": 0.0}, "useful": True}}
+    write_search(tmp_path, plan)
+    results = find(tmp_path)
+    assert results.search is not None
+    (cheap,) = results.search.cheap
+    assert (cheap.name, cheap.paired, cheap.useful) == ("small", 5, True)
+    (said,) = [one for one in found_said(results) if "fidelity" in one]
+    assert "0.62 on daily, 0.00 on haerae: the sampler learned from them" in said
+    assert Results.read(tmp_path).search == results.search
