@@ -230,9 +230,8 @@ def with_proposals(recipe: Recipe, queue: Queue) -> Recipe:
 
 def write_plan(work: Work) -> None:
     """Writes the plan with all that was proposed so far; seeds that were given up are not in it."""
-    recipe = with_proposals(work.recipe, work.queue)
     with study_lock(work.recipe.out, PATIENCE):
-        plan = make_plan(recipe, work.pool, work.composed)
+        plan = make_plan(with_proposals(work.recipe, work.queue), work.pool, work.composed)
         work.composed.update(plan.mixtures)
         seeds = {arm: len(told[KEYS]) for arm, values, told in work.queue.results() if values is not None}
         trials = [one for one in plan.facts["trials"] if one["seed"] < seeds.get(one["arm"], math.inf)]

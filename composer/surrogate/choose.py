@@ -34,6 +34,18 @@ def promise(
         pending: Trials that run, and whose values will come.
         parts: The benchmarks that the one objective is made of, where they are known.
     """
+    import torch
+
+    # BoTorch draws some numbers from torch's own generator: they must not depend on what ran before.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed % 2**31)
+        return _promise(seen, values, candidates, seed, noise, pending, parts)
+
+
+def _promise(
+    seen: Features, values: Array, candidates: Features, seed: int, noise: Array | None, pending: Features | None,
+    parts: Parts | None,
+) -> Array:  # fmt: skip
     columns = values.reshape(len(seen), -1)
     fuzz = [None if noise is None else noise.reshape(columns.shape)[:, place] for place in range(columns.shape[1])]
     fitted = [

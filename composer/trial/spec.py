@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 from dataclasses import asdict
 from pathlib import Path
@@ -32,8 +33,13 @@ def trial_spec(
         "trainer": asdict(trainer),
         "benchmarks": {**asdict(benchmarks), "digest": _tasks_digest(benchmarks)},
         "seed": seed,
-        "versions": {"composer": __version__, **{name: importlib.metadata.version(name) for name in _LIBRARIES}},
+        "versions": {"composer": __version__, **_versions()},
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in _LIBRARIES}
 
 
 def trial_key(spec: dict[str, Any]) -> str:
