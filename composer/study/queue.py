@@ -12,12 +12,12 @@ import contextlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.errors import OutputError
 from composer.study.beats import Beats, Count
+from composer.study.claim import ABOUT, ARM, BEAT, FAILED, INDEX, PROPOSAL, RESULT, STATE, Claim, given_up, proposal_of
 from composer.study.domain import Domain, Proposal
 from composer.study.journal import JOURNAL
 from composer.study.lock import try_lock
@@ -27,30 +27,6 @@ from composer.study.storage import Storage, open_storage
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
-
-INDEX, ARM, PROPOSAL, STATE, RESULT, FAILED, ABOUT = "index", "arm", "proposal", "sampler", "result", "failed", "about"
-BEAT = "beat"
-
-
-@dataclass
-class Claim:
-    """A proposal that this process works on.
-
-    Attributes:
-        index: Its index.
-        trial: Its trial in the storage.
-        arm: Its arm.
-        proposal: None until it was made, or where the recipe declares it.
-        lease: The descriptor of its lock, with a journal.
-        lost: Whether another process took it over, as this one was silent for too long.
-    """
-
-    index: int
-    trial: int
-    arm: str
-    proposal: Proposal | None
-    lease: int | None = None
-    lost: bool = False
 
 
 class Queue:
@@ -63,7 +39,7 @@ class Queue:
     def __init__(self, run: Path, storage: Storage, seconds: float, domain: Domain, part: str) -> None:
         """Use `open_queue`."""
         self.run, self.storage, self.domain, self.part = run, storage, domain, part
-        self.identity = storage.do(storage.backend.get_study_id_from_name, storage.name)
+        self.identity = storage.do(storage.backend.get_study_id_from_name, _study(storage.name, part))
         self.alone = storage.alone
         self.wanted = 0
         self.mine: dict[int, Claim] = {}
@@ -78,7 +54,7 @@ class Queue:
         for index, arm in enumerate(arms):
             if index not in known:
                 self._create(TrialState.WAITING, index, arm, None, {})
-            elif _given_up(known[index]):
+            elif given_up(known[index]):
                 self._wait(index, arm)
 
     def retry(self) -> None:
@@ -210,7 +186,7 @@ class Queue:
         """Index → arm and proposal, of all that were made."""
         found: dict[int, tuple[str, Proposal]] = {}
         for trial in self._trials():
-            if (proposal := _proposal(trial)) is not None:
+            if (proposal := proposal_of(trial)) is not None:
                 found.setdefault(trial.user_attrs[INDEX], (trial.user_attrs[ARM], proposal))
         return dict(sorted(found.items()))
 
@@ -221,7 +197,7 @@ class Queue:
         known = self._known()
         ended = (TrialState.COMPLETE, TrialState.FAIL)
         return not all(
-            index in known and known[index].state in ended and not _given_up(known[index])
+            index in known and known[index].state in ended and not given_up(known[index])
             for index in range(self.wanted if below is None else min(below, self.wanted))
         )
 
@@ -233,7 +209,7 @@ class Queue:
         for one in self._known().values():
             if one.state == TrialState.COMPLETE:
                 found.append((one.user_attrs[ARM], one.values, one.user_attrs.get(RESULT, {})))
-            elif one.state == TrialState.FAIL and not _given_up(one):
+            elif one.state == TrialState.FAIL and not given_up(one):
                 found.append((one.user_attrs[ARM], None, {FAILED: one.user_attrs[FAILED]}))
         return found
 
@@ -256,7 +232,7 @@ class Queue:
 
         made = [one for one in self._trials() if one.user_attrs[INDEX] == index and PROPOSAL in one.user_attrs]
         state = made[0].user_attrs.get(STATE, {}) if made else {}
-        self._create(TrialState.WAITING, index, arm, _proposal(made[0]) if made else None, state)
+        self._create(TrialState.WAITING, index, arm, proposal_of(made[0]) if made else None, state)
 
     def _create(
         self, state: Any, index: int, arm: str, proposal: Proposal | None, noted: Mapping[str, Any],
@@ -345,13 +321,13 @@ def open_queue(
 
     Args:
         run: The study's folder.
-        name: Of the study in the storage.
+        name: Of the search in the storage.
         storage: An RDB URL, or None for a journal in `run`.
         objectives: Their names; more is better of each.
         about: What makes this search what it is; one that was begun with something else is refused.
         seconds: After which a silent worker is taken for dead, with a database.
         domain: What may vary.
-        part: Of the search, where it has several queues in one folder.
+        part: Of the search: a fidelity, whose runs are a study of their own; workers take turns for all parts at once.
 
     Raises:
         OutputError: The storage holds a search that was begun with something else.
@@ -364,7 +340,10 @@ def open_queue(
     with warnings.catch_warnings(), opened.alone():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = optuna.create_study(
-            storage=opened.backend, study_name=name, directions=["maximize"] * len(objectives), load_if_exists=True
+            storage=opened.backend,
+            study_name=_study(name, part),
+            directions=["maximize"] * len(objectives),
+            load_if_exists=True,
         )
         begun = study.user_attrs.get(ABOUT)
         if begun is None:
@@ -379,16 +358,9 @@ def open_queue(
     return Queue(run, opened, seconds, domain, part)
 
 
-def _given_up(trial: FrozenTrial) -> bool:
-    """Whether a trial ended because its worker did, and not by itself."""
-    from optuna.trial import TrialState
-
-    return bool(trial.state == TrialState.FAIL and FAILED not in trial.user_attrs)
-
-
-def _proposal(trial: FrozenTrial) -> Proposal | None:
-    noted = trial.user_attrs.get(PROPOSAL)
-    return None if noted is None else Proposal(noted["params"], noted["rows"], noted["trainer"])
+def _study(name: str, part: str) -> str:
+    """The name of an Optuna study: a search's, or that of its runs at one fidelity."""
+    return f"{name} ({part})" if part else name
 
 
 def begun(run: Path) -> bool:

@@ -18,11 +18,12 @@ from composer.mixture.planned import planned_rows
 from composer.pool import Pool
 from composer.recipe import Recipe, as_yaml, load_model
 from composer.study.cheap import Side
+from composer.study.claim import Claim
 from composer.study.domain import Domain, make_domain
 from composer.study.lock import study_lock
 from composer.study.objectives import make_objectives
 from composer.study.plan import Plan, check_out
-from composer.study.queue import Claim, Queue, begun, open_queue
+from composer.study.queue import Queue, begun, open_queue
 from composer.study.runner import COMMAND, PRELOAD, Outcome, Trial
 from composer.study.samplers import ask
 from composer.study.search_work import PATIENCE, Job, Judge, Work, of_arm, tell, train, with_proposals, write_plan
@@ -128,7 +129,7 @@ def _opened(
     )  # fmt: skip
 
 
-def _queue(recipe: Recipe, pool: Pool, domain: Domain, fidelity: str | None = None) -> Queue:
+def _queue(recipe: Recipe, pool: Pool, domain: Domain, fidelity: str = "") -> Queue:
     """The proposals of a search, or its runs at one fidelity."""
     search, config = recipe.config.study.search, recipe.config
     assert search is not None
@@ -147,9 +148,7 @@ def _queue(recipe: Recipe, pool: Pool, domain: Domain, fidelity: str | None = No
     }  # fmt: skip
     names = make_objectives(search, config.benchmarks).names
     name = config.study.name or recipe.name
-    if fidelity is not None:
-        name = f"{name} ({fidelity})"
-    return open_queue(recipe.out, name, search.storage, names, about, search.lease_seconds, domain, fidelity or "")
+    return open_queue(recipe.out, name, search.storage, names, about, search.lease_seconds, domain, fidelity)
 
 
 def _sides(work: Work) -> list[Side]:

@@ -18,12 +18,13 @@ from composer.errors import TrialError
 from composer.mixture import Mixture, export
 from composer.pool import Pool
 from composer.recipe import Recipe, with_arms
+from composer.study.claim import Claim
 from composer.study.display import Display
 from composer.study.domain import Domain, Proposal, arm_name
 from composer.study.lock import study_lock
 from composer.study.objectives import Objectives, pooled_noise, read_scores, swamped
 from composer.study.plan import Plan, make_plan
-from composer.study.queue import Claim, Queue
+from composer.study.queue import Queue
 from composer.study.runner import COMMAND, PRELOAD, Outcome, Trial, run_trials
 from composer.study.samplers import BY_SEED, PARTS
 

@@ -11,7 +11,8 @@ from search_world import forked, journal, recipe_in, soon
 from composer.errors import NeedsError
 from composer.pool import open_pool
 from composer.study.beats import Beats
-from composer.study.queue import FAILED, open_queue
+from composer.study.claim import FAILED
+from composer.study.queue import open_queue
 from composer.study.search import search_domain
 from composer.study.storage import Flock, open_storage
 
