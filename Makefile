@@ -31,6 +31,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 benchmarks: install
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/calibration.py
+	$(BIN)/python benchmarks/mini_search.py
 
 clean:
 	rm -rf runs mixtures build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

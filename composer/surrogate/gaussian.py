@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING, Any, Literal
@@ -174,21 +175,29 @@ def _targets(
 
 
 def _learn(model: Any) -> float:
-    """Fits a model's hyperparameters; the logarithm of the likelihood, over all of its outputs."""
+    """Fits a model's hyperparameters; the logarithm of the likelihood, over all of its outputs.
+
+    Where no optimum is found, as where a covariance cannot be inverted on the way, those that it had are kept.
+    """
     import torch
+    from botorch.exceptions import ModelFittingError
     from botorch.fit import fit_gpytorch_mll
     from botorch.optim.fit import fit_gpytorch_mll_scipy
     from gpytorch.mlls import ExactMarginalLogLikelihood
 
     mll = ExactMarginalLogLikelihood(model.likelihood, model)
+    before = deepcopy(model.state_dict())
     with quiet():
-        fit_gpytorch_mll(
-            mll,
-            optimizer=fit_gpytorch_mll_scipy,
-            optimizer_kwargs={"options": {"maxiter": STEPS}},
-            max_attempts=1,
-            warning_handler=lambda warning: True,
-        )
+        try:
+            fit_gpytorch_mll(
+                mll,
+                optimizer=fit_gpytorch_mll_scipy,
+                optimizer_kwargs={"options": {"maxiter": STEPS}},
+                max_attempts=1,
+                warning_handler=lambda warning: True,
+            )
+        except ModelFittingError:
+            model.load_state_dict(before)
         model.train()
         with torch.no_grad():
             told = model.likelihood(model(*model.train_inputs), *model.train_inputs)
