@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import Any
 
+import numpy as np
+
 from composer.config import BenchmarksConfig
 from composer.config_search import COST, SearchConfig
 from composer.errors import TrialError
@@ -89,10 +91,9 @@ def pooled_noise(by_trial: Sequence[Sequence[Sequence[float]]]) -> list[float] |
     if not several:
         return None
     freedom = sum(len(seeds) - 1 for seeds in several)
-    return [
-        math.sqrt(math.fsum(variance([one[place] for one in seeds]) * (len(seeds) - 1) for seeds in several) / freedom)
-        for place in range(len(several[0][0]))
-    ]
+    off = np.concatenate([np.array(seeds) - np.mean(seeds, axis=0) for seeds in several])
+    found: list[float] = np.sqrt((off**2).sum(axis=0) / freedom).tolist()
+    return found
 
 
 def swamped(names: Sequence[str], by_trial: Sequence[Sequence[Sequence[float]]]) -> list[str]:

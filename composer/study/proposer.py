@@ -19,7 +19,7 @@ from composer.study.space import Shares
 if TYPE_CHECKING:
     from composer.surrogate import Features, Parts
 
-CANDIDATES = 768  # mixtures that are scored before one is proposed
+CANDIDATES = 512  # mixtures that are scored before one is proposed
 BEST = 4  # trials about which half of them lie
 SPREADS = (0.05, 0.15, 0.4)  # how far about them, in log-ratios
 LEAST_NOISE = 1e-9  # where all seeds agree

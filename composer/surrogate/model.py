@@ -15,7 +15,7 @@ from composer.surrogate.warp import Warp
 
 # Hyperparameters are fitted and not integrated over, which makes the evidence too sure: it counts by its root.
 TEMPER = 0.5
-MOST = 120  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
+MOST = 96  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
 FEW = 1e-3  # a process of less weight is left out
 
 
