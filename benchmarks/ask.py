@@ -64,9 +64,7 @@ def main() -> None:
             ask("mixture", domain, 0, index, 1, told[:count], weights)
             taken.append(time.monotonic() - began)
         print(f"| {count} | {median(taken):.2f} | {max(taken):.2f} |")
-    print(
-        f"\n{CATEGORIES} categories, {BENCHMARKS} benchmarks; the first proposal of a process {first:.1f} s, with imports."
-    )
+    print(f"\n{CATEGORIES} categories, {BENCHMARKS} benchmarks; a process asks first, with imports, in {first:.1f} s.")
 
 
 if __name__ == "__main__":
