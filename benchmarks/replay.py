@@ -21,7 +21,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from replay_methods import CHOOSERS, OURS, PEEKS, boosted, law, linear, ours, process, small_leaves
+from replay_methods import (
+    CHOOSERS,
+    OURS,
+    PEEKS,
+    beside,
+    boosted,
+    law,
+    linear,
+    ours,
+    process,
+    small_leaves,
+    with_cheap,
+)
 from replay_tables import PILE_CC, Array, Pool, place_of, pools, regmix
 from rich.console import Console
 from rich.progress import Progress
@@ -33,6 +45,7 @@ FEW = (32, 64)
 RESAMPLES = 1000
 AT = (10, 15, 20)
 GP_EI = "GP-EI"
+WITH_CHEAP = {f"{OURS}, {size} beside": size for size in ("0.5B", "3B")}
 SCALES = ("1M", "60M", "1B")
 
 
@@ -75,6 +88,11 @@ def predict(data: Path, runs: int, number: int) -> dict[str, Any]:
     }
 
 
+def methods_of(pool: Pool) -> list[str]:
+    """What searches a pool."""
+    return [*CHOOSERS, *(name for name, size in WITH_CHEAP.items() if size in pool.cheap)]
+
+
 def search(data: Path, table: int, method: str, seed: int) -> list[int]:
     """The order in which a method tries the mixtures of a pool, until it has the best and 20 runs at least."""
     pool = pools(data)[table]
@@ -82,7 +100,11 @@ def search(data: Path, table: int, method: str, seed: int) -> list[int]:
     goal = pool.scores.max() - pool.near - 1e-12
     while len(seen) < pool.most and (len(seen) < AT[-1] or pool.scores[seen].max() < goal):
         left = np.setdiff1d(np.arange(len(pool.scores)), seen)
-        seen.append(left[CHOOSERS[method](pool.shares[seen], pool.values[seen], pool.shares[left], seed)])
+        if method in WITH_CHEAP:
+            place = with_cheap(pool, seen, left, START, WITH_CHEAP[method], seed)
+        else:
+            place = CHOOSERS[method](pool.shares[seen], pool.values[seen], pool.shares[left], seed)
+        seen.append(left[place])
     return [int(place) for place in seen]
 
 
@@ -115,7 +137,7 @@ def main() -> None:
     asked: list[tuple[str, tuple[Any, ...]]] = [("predict", (512, target)) for target in range(targets)]
     asked += [
         ("search", (place, method, seed))
-        for place, pool in enumerate(searched) for method in CHOOSERS for seed in range(pool.seeds)
+        for place, pool in enumerate(searched) for method in methods_of(pool) for seed in range(pool.seeds)
     ]  # fmt: skip
     asked += [("predict", (runs, subset)) for runs in FEW for subset in range(SUBSETS)]
     found, began, spent = {}, time.monotonic(), 0.0
@@ -131,7 +153,7 @@ def main() -> None:
             bar.advance(shown)
     print("\n".join(_prediction(tables, found)))
     for place, pool in enumerate(searched):
-        print("\n".join(_search(pool, {name: _orders(found, place, name, pool) for name in CHOOSERS})))
+        print("\n".join(_search(pool, {name: _orders(found, place, name, pool) for name in methods_of(pool)})))
     if given.curves:
         _draw(given.curves, searched, found)
     minutes = (time.monotonic() - began) / 60
@@ -218,7 +240,7 @@ def _prediction(tables: Mapping[str, Any], found: Mapping[Any, Any]) -> list[str
 
 def _search(pool: Pool, orders: Mapping[str, Sequence[Sequence[int]]]) -> list[str]:
     """One table: runs and cost until the best, and regret on the way, beside GP-EI's over the same seeds."""
-    numbers = {name: _numbers(pool, of) for name, of in orders.items()}
+    numbers = {name: _numbers(pool, of, WITH_CHEAP.get(name)) for name, of in orders.items()}
     goal = f"within {pool.near} of the best" if pool.near else "the optimum"
     head = [f"runs to {goal}: median", "mean", "most", f"{pool.unit} to it: mean", *(f"regret after {n}" for n in AT)]
     lines = [f"## Search: {pool.name}, {len(pool.scores)} mixtures, {pool.seeds} seeds", ""]
@@ -238,15 +260,16 @@ def _search(pool: Pool, orders: Mapping[str, Sequence[Sequence[int]]]) -> list[s
     return [*lines, ""]
 
 
-def _numbers(pool: Pool, orders: Sequence[Sequence[int]]) -> tuple[Array, Array, Array]:
-    """Runs until the goal (infinite where it was not met), what they cost, regrets (seeds, len(AT))."""
+def _numbers(pool: Pool, orders: Sequence[Sequence[int]], cheap: str | None = None) -> tuple[Array, Array, Array]:
+    """Runs until the goal (infinite where it was not met), the cost of these and of a smaller model's, regrets."""
     hits, costs, regrets = [], [], []
-    for order in orders:
+    for seed, order in enumerate(orders):
         below = pool.scores.max() - np.maximum.accumulate(pool.scores[list(order)])
         met = np.flatnonzero(below <= pool.near + 1e-12)
         runs = int(met[0]) + 1 if len(met) else len(order)
         hits.append(runs if len(met) else np.inf)
-        costs.append(pool.costs[list(order[:runs])].sum())
+        others = 0.0 if cheap is None else pool.cheap[cheap][1][beside(pool, list(order[:START]), cheap, seed)].sum()
+        costs.append(pool.costs[list(order[:runs])].sum() + others)
         regrets.append([below[at - 1] for at in AT])
     return np.array(hits), np.array(costs), np.array(regrets)
 
@@ -268,7 +291,7 @@ def _draw(path: Path, searched: Sequence[Pool], found: Mapping[Any, Any]) -> Non
 
     figure, axes = pyplot.subplots(1, len(searched), figsize=(4 * len(searched), 3.2), layout="constrained")
     for place, (pool, axis) in enumerate(zip(searched, axes, strict=True)):
-        for name in CHOOSERS:
+        for name in methods_of(pool):
             curves = []
             for order in _orders(found, place, name, pool):
                 below = pool.scores.max() - np.maximum.accumulate(pool.scores[list(order)])

@@ -8,12 +8,14 @@ mean is searched by, the shares of the candidates and a seed, and gives the plac
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from replay_tables import Pool
 from scipy.stats import norm
 
+from composer.study.fidelities import Cheap, hints
 from composer.surrogate import Features, LogLinearLaw, Parts, Surrogate, promise
 
 Array = NDArray[np.float64]
@@ -22,6 +24,7 @@ Fit = Callable[[Array, Array], Scorer]
 Choose = Callable[[Array, Array, Array, int], int]
 
 OURS = "composer"
+CHEAP = 24  # mixtures that a smaller model trains beside a search
 PEEKS = "LightGBM, stopped on the test runs"
 
 
@@ -153,6 +156,34 @@ def by_ours(shares: Array, values: Array, asked: Array, seed: int) -> int:
     parts = Parts(values, np.full(size, 1 / size))
     scores = values.mean(axis=1, keepdims=True)
     return int(np.argmax(promise(Features(shares), scores, Features(asked), seed=seed, parts=parts)))
+
+
+def beside(pool: Pool, start: Sequence[int], size: str, seed: int) -> list[int]:
+    """What `with_cheap` trains with the smaller model: its starts, and `CHEAP` in all where their order is believed."""
+    weights = [1 / pool.values.shape[1]] * pool.values.shape[1]
+    if not _cheap(pool, start, start, size).useful(weights):
+        return list(start)
+    others = np.random.default_rng((seed, 1)).permutation(np.setdiff1d(np.arange(len(pool.scores)), start))
+    return [*start, *(int(place) for place in others[: CHEAP - len(start)])]
+
+
+def _cheap(pool: Pool, trained: Sequence[int], seen: Sequence[int], size: str) -> Cheap:
+    dear = np.full((len(trained), pool.values.shape[1]), np.nan)
+    for row, place in enumerate(trained):
+        if place in seen:
+            dear[row] = pool.values[place]
+    return Cheap(size, pool.shares[list(trained)], pool.cheap[size][0][list(trained)], dear)
+
+
+def with_cheap(pool: Pool, seen: Sequence[int], left: Sequence[int], start: int, size: str, seed: int) -> int:
+    """Composer's sampler with runs of a smaller model beside; the place in `left` of what it chooses."""
+    parts = Parts(pool.values[seen], np.full(pool.values.shape[1], 1 / pool.values.shape[1]))
+    cheap = _cheap(pool, beside(pool, seen[:start], size, seed), seen, size)
+    told = hints([cheap], parts.weights.tolist(), pool.shares)
+    told = told * np.sqrt(pool.shares[seen].var(axis=0).sum())
+    some, others = (Features(pool.shares[places], told[places]) for places in (seen, left))
+    scores = pool.scores[seen][:, None]
+    return int(np.argmax(promise(some, scores, others, seed=seed, parts=parts)))
 
 
 CHOOSERS: dict[str, Choose] = {

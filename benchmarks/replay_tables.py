@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class Pool:
         near: A run is good enough when its score is within this of the best.
         seeds: How many searches are made.
         most: A search ends after so many runs.
+        cheap: Smaller model → its values (n, m) on the same mixtures and benchmarks, and its costs (n,).
     """
 
     name: str
@@ -49,6 +51,7 @@ class Pool:
     near: float
     seeds: int
     most: int
+    cheap: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     @property
     def scores(self) -> Array:
@@ -100,18 +103,28 @@ def pools(data: Path) -> list[Pool]:
         Pool("RegMix, mean loss", runs.shares, runs.scores, one, "runs", 0.0, 20, 120),
     ]
     path = data / "swarms" / "admire_ift_runs" / "admire_ift_runs.csv"
-    swarm = read_swarms(path, "ratio_", "metric_", "model")["Qwen2.5-7B"]
-    with path.open(newline="", encoding="utf-8") as file:
-        minutes = [float(row["train_time"]) for row in csv.DictReader(file) if row["model"] == "Qwen2.5-7B"]
-    # The means of the published file are wrong in places, so they are taken anew.
-    tasks = swarm.scores[:, [place for place, name in enumerate(swarm.benchmarks) if not name.startswith("avg")]]
-    points = 100 * tasks[:POOL]
-    halves = {
-        "all tasks": points,
-        "in distribution": points[:, :IN_DISTRIBUTION],
-        "out of distribution": points[:, IN_DISTRIBUTION:],
-    }
-    hours = np.array(minutes[:POOL]) / 60
-    for name, of in halves.items():
-        found.append(Pool(f"ADMIRE 7B, {name}", swarm.shares[:POOL], of, hours, "hours", 0.1, 50, POOL))
+    of = {size: _admire(path, f"Qwen2.5-{size}") for size in ("0.5B", "3B", "7B")}
+    shares, points, hours = (part[:POOL] for part in of["7B"])
+    places = {size: _places(shares, of[size][0]) for size in ("0.5B", "3B")}
+    for name, some in (("all tasks", slice(None)), ("in distribution", slice(IN_DISTRIBUTION)),
+                       ("out of distribution", slice(IN_DISTRIBUTION, None))):  # fmt: skip
+        cheap = {size: (of[size][1][at][:, some], of[size][2][at]) for size, at in places.items()}
+        found.append(Pool(f"ADMIRE 7B, {name}", shares, points[:, some], hours, "hours", 0.1, 50, POOL, cheap))
     return found
+
+
+def _admire(path: Path, model: str) -> tuple[Array, Array, Array]:
+    """Shares (n, K), points on each task (n, m) and hours (n,) of one model's runs, in the file's order."""
+    swarm = read_swarms(path, "ratio_", "metric_", "model")[model]
+    with path.open(newline="", encoding="utf-8") as file:
+        minutes = [float(row["train_time"]) for row in csv.DictReader(file) if row["model"] == model]
+    # The means of the published file are wrong in places, so they are taken anew.
+    tasks = [place for place, name in enumerate(swarm.benchmarks) if not name.startswith("avg")]
+    return swarm.shares, 100 * swarm.scores[:, tasks], np.array(minutes) / 60
+
+
+def _places(asked: Array, shares: Array) -> list[int]:
+    """Where each of some mixtures (n, K) stands among others."""
+    off = np.abs(asked[:, None] - shares[None]).max(axis=2)
+    assert (off.min(axis=1) < 1e-6).all(), "a mixture was not trained at every size"
+    return [int(place) for place in off.argmin(axis=1)]

@@ -38,9 +38,15 @@ class Cheap:
         paired = np.isfinite(self.dear).all(axis=1)
         return np.array([agreement(a, b) for a, b in zip(self.values[paired].T, self.dear[paired].T, strict=True)])
 
+    def objective(self, weights: Sequence[float]) -> tuple[Shares, float]:
+        """(n,) the objective as these runs have it, each benchmark by how far it is believed; how far this sum is."""
+        total: Shares = self.values @ (self.trust() * np.array(weights))
+        paired = np.isfinite(self.dear).all(axis=1)
+        return total, agreement(total[paired], self.dear[paired] @ np.array(weights))
+
     def useful(self, weights: Sequence[float]) -> bool:
-        """Whether anything is believed of it, of the benchmarks that have a weight."""
-        return bool((self.trust() * np.array(weights) > 0).any())
+        """Whether anything is believed of it."""
+        return self.objective(weights)[1] > 0
 
 
 def agreement(cheap: Shares, dear: Shares) -> float:
@@ -56,9 +62,8 @@ def agreement(cheap: Shares, dear: Shares) -> float:
 def hints(cheap: Sequence[Cheap], weights: Sequence[float], asked: Shares) -> Shares:
     """(c, f) what each useful fidelity says of mixtures (c, K), to be learned from beside their shares.
 
-    A column is the objective as that fidelity has it, each benchmark weighted by how far it is believed, as a surrogate
-    of its runs predicts it: standardised over those runs, times the agreement of this very sum with the dear objective.
-    So a fidelity that is believed little can say little.
+    A column is the objective as that fidelity has it (`Cheap.objective`), as a surrogate of its runs predicts it:
+    standardised over those runs, times how far it is believed. So a fidelity that is believed little can say little.
 
     Args:
         cheap: The fidelities' runs.
@@ -69,13 +74,8 @@ def hints(cheap: Sequence[Cheap], weights: Sequence[float], asked: Shares) -> Sh
 
     columns = []
     for one in cheap:
-        believed = one.trust() * np.array(weights)
-        if not (believed > 0).any() or len(one.shares) < PAIRS:
-            continue
-        total = one.values @ believed
-        paired = np.isfinite(one.dear).all(axis=1)
-        holds = agreement(total[paired], one.dear[paired] @ np.array(weights))
-        if holds == 0 or total.std() == 0:
+        total, holds = one.objective(weights)
+        if holds == 0:
             continue
         predicted = Surrogate.fit(Features(one.shares), total).predict(Features(asked)).mean
         columns.append(holds * (predicted - total.mean()) / total.std())
