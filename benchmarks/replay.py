@@ -165,10 +165,11 @@ def _orders(found: Mapping[Any, Any], place: int, method: str, pool: Pool) -> li
 
 
 def _spearman(one: Array, other: Array) -> Array:
-    """Spearman × 100 along the last axis."""
+    """Spearman × 100 along the last axis; 0 where a side does not vary, and so has no order."""
     a, b = rankdata(one, axis=-1), rankdata(other, axis=-1)
     a, b = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
-    found: Array = 100 * (a * b).sum(axis=-1) / np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    size = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    found: Array = 100 * (a * b).sum(axis=-1) / np.where(size > 0, size, np.inf)
     return found
 
 

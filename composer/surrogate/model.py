@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from composer.surrogate.features import Array, Features, Parts
 from composer.surrogate.gaussian import Gaussian, by_benchmark, fit
-from composer.surrogate.law import LogLinearLaw
+from composer.surrogate.law import POWER, LogLinearLaw
 from composer.surrogate.warp import Warp
 
 # Hyperparameters are fitted and not integrated over, which makes the evidence too sure: it counts by its root.
@@ -94,9 +94,9 @@ class Surrogate:
         return Surrogate(tuple(processes), weights[kept] / weights[kept].sum(), features.shares, scores)
 
     @cached_property
-    def law(self) -> LogLinearLaw:
-        """The mixing law of the same runs."""
-        return LogLinearLaw.fit(self.shares, self.scores)
+    def laws(self) -> tuple[LogLinearLaw, ...]:
+        """The mixing law of the same runs, as published and with diminishing returns."""
+        return tuple(LogLinearLaw.fit(self.shares, self.scores, power) for power in (1.0, POWER))
 
     @property
     def best(self) -> Gaussian:
@@ -112,11 +112,11 @@ class Surrogate:
     def transferred(self, features: Features) -> Array:
         """(c,) standardised scores of mixtures at another scale than the runs': only their order means anything.
 
-        A process follows every bend of the scale that it was fitted at, the law knows of none; their mean carries over
-        better than either.
+        A process follows every bend of the scale that it was fitted at, laws know of none; their mean carries over
+        better than each.
         """
-        one, other = self.predict(features).mean, self.law.predict(features.shares)
-        mean: Array = (_standard(one) + _standard(other)) / 2
+        told = [self.predict(features).mean, *(law.predict(features.shares) for law in self.laws)]
+        mean: Array = np.mean([_standard(one) for one in told], axis=0)
         return mean
 
     def _quantile(self, told: list[tuple[Warp, Array, Array]], part: float) -> Array:
