@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from composer.surrogate import Features, Parts
 
 CANDIDATES = 512  # mixtures that are scored before one is proposed
+SIZES = 17  # that are proposed, where the size is searched, evenly by ratio
 BEST = 4  # trials about which half of them lie
 SPREADS = (0.05, 0.15, 0.4)  # how far about them, in log-ratios
 LEAST_NOISE = 1e-9  # where all seeds agree
@@ -99,7 +100,8 @@ def random_params(domain: Domain, count: int, random: np.random.Generator) -> li
                 params[name] = of.choices[int(random.integers(len(of.choices)))]
                 continue
             low, high = float(of.low), float(of.high)  # type: ignore[attr-defined]
-            part = random.random()
+            # Each size has bounds of its own, by what the pool has: few sizes are quick to draw mixtures of.
+            part = random.random() if name != SIZE else random.integers(SIZES) / (SIZES - 1)
             log = of.log  # type: ignore[attr-defined]
             value = low * (high / low) ** part if log else low + (high - low) * part
             params[name] = round(value) if isinstance(of, IntDistribution) else min(max(value, low), high)

@@ -174,7 +174,7 @@ def test_every_sampler_proposes_within_the_bounds(tmp_path):
 def test_objectives_that_are_kept_apart_and_trainer_settings(tmp_path):
     out = tmp_path / "run"
     search(
-        out, "study.search.pareto=[daily,cost]", "study.search.size=[50,100]", "study.search.trials=6",
+        out, "study.search.pareto=[daily,cost]", "study.search.size=[50,100]", "study.search.trials=5",
         "study.search.trainer.learning_rate={low: 1.0e-4, high: 1.0e-3, log: true}",
         "study.search.trainer.optimizer={choices: [adamw_torch, sgd]}", "study.search.trainer.epochs={low: 1, high: 3}",
     )  # fmt: skip
