@@ -115,8 +115,8 @@ class Surrogate:
         A process follows every bend of the scale that it was fitted at, laws know of none; their mean carries over
         better than each.
         """
-        told = [self.predict(features).mean, *(law.predict(features.shares) for law in self.laws)]
-        mean: Array = np.mean([_standard(one) for one in told], axis=0)
+        laws = np.mean([_standard(law.predict(features.shares)) for law in self.laws], axis=0)
+        mean: Array = (_standard(self.predict(features).mean) + laws) / 2
         return mean
 
     def _quantile(self, told: list[tuple[Warp, Array, Array]], part: float) -> Array:
