@@ -138,15 +138,16 @@ class Domain:
 
     def unit(self, params: Mapping[str, Any]) -> Shares:
         """(e,) size and settings as numbers in [0, 1], a column for each choice; seen beside the shares."""
-        from optuna.distributions import CategoricalDistribution
+        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
         found: list[float] = []
         for name, of in self.settings().items():
             if isinstance(of, CategoricalDistribution):
                 found += [float(params[name] == choice) for choice in of.choices]
                 continue
-            low, high, value = of.low, of.high, params[name]  # type: ignore[attr-defined]
-            if of.log:  # type: ignore[attr-defined]
+            assert isinstance(of, (FloatDistribution, IntDistribution))
+            low, high, value = float(of.low), float(of.high), params[name]
+            if of.log:
                 low, high, value = np.log([low, high, value])
             found.append(float((value - low) / (high - low)) if high > low else 0.0)
         return np.array(found)

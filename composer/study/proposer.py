@@ -91,7 +91,7 @@ def same(proposal: Proposal) -> tuple[Any, ...]:
 
 def random_params(domain: Domain, count: int, random: np.random.Generator) -> list[dict[str, Any]]:
     """Parameters of `count` random mixtures, with random sizes and settings."""
-    from optuna.distributions import CategoricalDistribution, IntDistribution
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     drawn: list[dict[str, Any]] = [{} for _ in range(count)]
     for name, of in domain.settings().items():
@@ -99,11 +99,11 @@ def random_params(domain: Domain, count: int, random: np.random.Generator) -> li
             if isinstance(of, CategoricalDistribution):
                 params[name] = of.choices[int(random.integers(len(of.choices)))]
                 continue
-            low, high = float(of.low), float(of.high)  # type: ignore[attr-defined]
+            assert isinstance(of, (FloatDistribution, IntDistribution))
+            low, high = float(of.low), float(of.high)
             # Each size has bounds of its own, by what the pool has: few sizes are quick to draw mixtures of.
             part = random.random() if name != SIZE else random.integers(SIZES) / (SIZES - 1)
-            log = of.log  # type: ignore[attr-defined]
-            value = low * (high / low) ** part if log else low + (high - low) * part
+            value = low * (high / low) ** part if of.log else low + (high - low) * part
             params[name] = round(value) if isinstance(of, IntDistribution) else min(max(value, low), high)
     shares = domain.space_at(domain.size[0]).draw(count, random)
     for size, places in _by_size(domain, drawn):
