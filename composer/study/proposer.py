@@ -19,7 +19,7 @@ from composer.study.space import Shares
 if TYPE_CHECKING:
     from composer.surrogate import Features, Parts
 
-CANDIDATES = 384  # mixtures that are scored before one is proposed
+CANDIDATES = 512  # mixtures that are scored before one is proposed
 SIZES = 17  # that are proposed, where the size is searched, evenly by ratio
 BEST = 4  # trials about which half of them lie
 SPREADS = (0.05, 0.15, 0.4)  # how far about them, in log-ratios
