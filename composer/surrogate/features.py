@@ -42,7 +42,11 @@ class Features:
         """Where these lie, and how far apart."""
         flat = np.hstack([self.shares, self.others])
         centre = flat.mean(axis=0)
-        return Frame(centre, float(np.sqrt(((flat - centre) ** 2).sum(axis=1).mean())) or 1.0)
+        spread = np.sqrt(self.shares).sum(axis=1)
+        return Frame(
+            centre, float(np.sqrt(((flat - centre) ** 2).sum(axis=1).mean())) or 1.0,
+            float(spread.mean()), float(spread.std()) or 1.0,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +56,25 @@ class Frame:
     Attributes:
         centre: (K + e,).
         scale: Root mean square distance from it.
+        evenness: Mean of the sum of the roots of the shares, which is the greater the more evenly they are spread.
+        deviation: Its standard deviation.
     """
 
     centre: Array
     scale: float
+    evenness: float
+    deviation: float
 
     def __call__(self, features: Features) -> Array:
-        """(n, 2 (K + e)): shares and settings on a common scale; then roots of the shares, and settings as they are.
+        """(n, 2 (K + e) + 1): shares and settings on a common scale; roots and settings as they are; sums of the roots.
 
-        In the roots the first rows of a category count for more than the last.
+        In the roots the first rows of a category count for more than the last. Their sum, standardised, is how well
+        a mixture does where all categories have such returns and none is better than another.
         """
         flat = np.hstack([features.shares, features.others])
         rooted = np.hstack([np.sqrt(np.maximum(features.shares, 0)), features.others])
-        return np.hstack([(flat - self.centre) / self.scale, rooted])
+        even = (rooted[:, : features.shares.shape[1]].sum(axis=1) - self.evenness) / self.deviation
+        return np.hstack([(flat - self.centre) / self.scale, rooted, even[:, None]])
 
 
 @dataclass(frozen=True, eq=False)

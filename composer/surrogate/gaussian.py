@@ -2,6 +2,8 @@
 
 `linear`: the score is linear in the shares, and few noisy runs say no more. `smooth`: a Matérn-5/2 kernel on the roots
 of the shares with a length-scale for each category; its prior says that a category matters little until runs say so.
+Both add up to a mean that grows with the sum of the roots of the shares: with diminishing returns a mixture of all
+categories beats one of few, and few runs cannot tell so of every corner by itself.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ LENGTH, OUTPUT = (log(3.0), 0.5), (0.0, 2.0)
 # What is not linear is noise to a linear process, however well the scores repeat.
 NOISE: dict[Kind, tuple[float, float]] = {"linear": (log(0.3), 2.0), "smooth": (-8.0, 4.0)}
 SLOPES = (0.0, 3.0)
+# That all categories have diminishing returns alike may be most of what there is, or nothing: runs decide. A fit starts
+# well above the prior's mode, as near zero the likelihood does not tell in which direction to go.
+RETURNS, START_RETURNS = (log(0.01), 2.0), log(0.3)
 LEAST_NOISE = 1e-4
 LEAST_SLOPES = 1e-3
 GAP_PRIOR = (0.0, 1.0)  # of the logarithm of the ceiling's distance above the best run
@@ -102,10 +107,11 @@ class Gaussian:
             covariance = self.model.covar_module(x).to_dense() + torch.ones(len(x), len(x), dtype=torch.float64)
             covariance += torch.diag(torch.full((len(x),), float(np.mean(_noise(self.model))), dtype=torch.float64))
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance)).numpy()
+            returns = (self.model.mean_module(x) - self.model.mean_module.constant).numpy()
         best, likeliest = Warp.of(scores, float(GAPS[0])), -np.inf
         for gap in GAPS:
             warp = Warp.of(scores, float(gap))
-            y = warp(scores)
+            y = warp(scores) - returns
             density = -0.5 * y @ inverse @ y + np.log(warp.slope(scores)).sum()
             density -= 0.5 * ((log(gap) - GAP_PRIOR[0]) / GAP_PRIOR[1]) ** 2
             if density > likeliest:
@@ -154,13 +160,15 @@ def fit(
 def by_benchmark(fitted: Gaussian, features: Features, parts: Parts) -> Gaussian:
     """A process of the same kind, warp and evidence that models each benchmark by itself.
 
-    Each has a noise and a slope of its own: what is noise in one is then not taken for a trend of the sum.
+    Each has a noise and a slope of its own: what is noise in one is then not taken for a trend of the sum. Returns add
+    up in a sum where much else cancels out, so each has those of the score.
     """
     import torch
 
     outputs = Outputs.of(parts, fitted.warp)
     x = torch.as_tensor(fitted.frame(features), dtype=torch.float64)
     model = _model(fitted.kind, x, *_targets(parts.values @ parts.weights, None, fitted.warp, parts, outputs))
+    model.mean_module.keep(float(fitted.model.mean_module.returns.detach()) / float(np.abs(outputs.weights).sum()))
     _learn(model)
     return replace(fitted, model=model, outputs=outputs)
 
@@ -213,7 +221,9 @@ def _model(kind: Kind, x: torch.Tensor, targets: Array, noise: Array | None) -> 
     from gpytorch.constraints import GreaterThan
     from gpytorch.kernels import LinearKernel, MaternKernel, ScaleKernel
     from gpytorch.likelihoods import FixedNoiseGaussianLikelihood, GaussianLikelihood
-    from gpytorch.priors import LogNormalPrior
+    from gpytorch.priors import LogNormalPrior, NormalPrior
+
+    from composer.surrogate.returns import Returns
 
     def prior(of: tuple[float, float]) -> Any:
         # A normal density of the logarithm, taken as one of the logarithm: what 1/x takes away is given back.
@@ -230,7 +240,7 @@ def _model(kind: Kind, x: torch.Tensor, targets: Array, noise: Array | None) -> 
             known if outputs > 1 else known[0], learn_additional_noise=True, noise_prior=prior(NOISE[kind]),
             noise_constraint=above, batch_shape=batch,
         )  # fmt: skip
-    size = x.shape[1] // 2
+    size = (x.shape[1] - 1) // 2
     if kind == "linear":
         covariance = LinearKernel(
             active_dims=tuple(range(size)), variance_prior=prior(SLOPES), batch_shape=batch,
@@ -245,8 +255,11 @@ def _model(kind: Kind, x: torch.Tensor, targets: Array, noise: Array | None) -> 
         covariance.base_kernel.lengthscale = 3.0
         covariance.outputscale = 1.0
     y = torch.as_tensor(targets, dtype=torch.float64)
+    mean = Returns(batch, NormalPrior(*RETURNS), START_RETURNS)
     with quiet():
-        model = SingleTaskGP(x, y, likelihood=likelihood, covar_module=covariance, outcome_transform=None)
+        model = SingleTaskGP(
+            x, y, likelihood=likelihood, covar_module=covariance, mean_module=mean, outcome_transform=None
+        )
     return model.double()
 
 
@@ -254,7 +267,7 @@ def _plausible(kind: Kind, model: Any) -> float:
     """The logarithm of the priors' densities over those at their modes."""
     covariance, likelihood = model.covar_module, model.likelihood
     noise = likelihood.second_noise if hasattr(likelihood, "second_noise") else likelihood.noise
-    values = [(noise, NOISE[kind])]
+    values = [(noise, NOISE[kind]), (model.mean_module.returns, RETURNS)]
     if kind == "linear":
         values.append((covariance.variance, SLOPES))
     else:

@@ -80,7 +80,6 @@ class Surrogate:
             linear = by_benchmark(linear, some, parts[chosen])
         fitted = [linear, smooth]
         bent = fit("smooth", some, few, smooth.rewarped(some, few), frame, fuzz, smooth)
-        bent = fit("smooth", some, few, bent.rewarped(some, few), frame, fuzz, bent)
         # A ceiling that a run outside the subset lies above cannot be.
         if scores.max() < bent.warp.ceiling:
             fitted.append(bent)
