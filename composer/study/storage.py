@@ -157,6 +157,7 @@ def _journal(path: Path) -> Any:
 
 def _database(name: str, url: str) -> Storage:
     import sqlalchemy
+    from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage, get_storage
 
     engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)  # of the lock: a connection for each time
@@ -169,9 +170,13 @@ def _database(name: str, url: str) -> Storage:
     if engine.dialect.name == "sqlite":
         options["connect_args"] = {"timeout": 60}
     storage = Storage(name, None, _shown(url), engine)
-    # Two processes that make the tables at the same moment would fail.
+    # Two processes that make the tables at the same moment would fail. Another program of Optuna's, such as its
+    # dashboard, knows nothing of our lock: what it made in between is there when we look again.
     with _held(engine, name, lambda call: call()):
-        database = RDBStorage(url, engine_kwargs=options)
+        try:
+            database = RDBStorage(url, engine_kwargs=options)
+        except (sqlalchemy.exc.DBAPIError, StorageInternalError):
+            database = RDBStorage(url, engine_kwargs=options)
     if engine.dialect.name == "sqlite":
         _serialise(database.engine)
     storage.backend = get_storage(database)  # reads trials that have ended once
