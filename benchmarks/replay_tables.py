@@ -106,9 +106,10 @@ def pools(data: Path) -> list[Pool]:
     of = {size: _admire(path, f"Qwen2.5-{size}") for size in ("0.5B", "3B", "7B")}
     shares, points, hours = (part[:POOL] for part in of["7B"])
     places = {size: _places(shares, of[size][0]) for size in ("0.5B", "3B")}
-    for name, some in (("all tasks", slice(None)), ("in distribution", slice(IN_DISTRIBUTION)),
-                       ("out of distribution", slice(IN_DISTRIBUTION, None))):  # fmt: skip
-        cheap = {size: (of[size][1][at][:, some], of[size][2][at]) for size, at in places.items()}
+    # 0.5B ranks the mixtures as 7B does in distribution only: what is made of that shows on all three.
+    for name, some, sizes in (("all tasks", slice(None), places), ("in distribution", slice(IN_DISTRIBUTION), ["0.5B"]),
+                              ("out of distribution", slice(IN_DISTRIBUTION, None), ["0.5B"])):  # fmt: skip
+        cheap = {size: (of[size][1][places[size]][:, some], of[size][2][places[size]]) for size in sizes}
         found.append(Pool(f"ADMIRE 7B, {name}", shares, points[:, some], hours, "hours", 0.1, 50, POOL, cheap))
     return found
 

@@ -18,6 +18,7 @@ Found = TypeVar("Found")
 
 AWAY_SECONDS = 600.0  # for which a database that does not answer is asked again
 AGAIN_SECONDS = 1.0
+TRIES = 10  # to make a database's tables
 LOCK_SECONDS = 600.0  # for which another process may hold a lock
 POLL_SECONDS = 0.02
 BLOCK = 1 << 16
@@ -173,10 +174,14 @@ def _database(name: str, url: str) -> Storage:
     # Two processes that make the tables at the same moment would fail. Another program of Optuna's, such as its
     # dashboard, knows nothing of our lock: what it made in between is there when we look again.
     with _held(engine, name, lambda call: call()):
-        try:
-            database = RDBStorage(url, engine_kwargs=options)
-        except (sqlalchemy.exc.DBAPIError, StorageInternalError):
-            database = RDBStorage(url, engine_kwargs=options)
+        for left in reversed(range(TRIES)):
+            try:
+                database = RDBStorage(url, engine_kwargs=options)
+                break
+            except (sqlalchemy.exc.DBAPIError, StorageInternalError):
+                if not left:
+                    raise
+                time.sleep(AGAIN_SECONDS / TRIES)
     if engine.dialect.name == "sqlite":
         _serialise(database.engine)
     storage.backend = get_storage(database)  # reads trials that have ended once

@@ -1,11 +1,13 @@
 """A search's queue: claims by several workers, what the death of one leaves, and who is taken for dead."""
 
+import contextlib
 import os
 import signal
 import threading
 import time
 
 import pytest
+from optuna.storages import RDBStorage
 from search_world import forked, journal, recipe_in, soon
 
 from composer.errors import NeedsError
@@ -354,3 +356,24 @@ def test_a_database_that_cannot_be_used_is_told_without_its_password(url, told, 
     with pytest.raises(NeedsError, match=told) as raised:
         open_storage(tmp_path, "s", url)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_database_that_a_dashboard_opens_at_the_same_moment_can_be_opened(round_, tmp_path):
+    url, together = f"sqlite:///{tmp_path}/search.db", threading.Barrier(5)
+
+    def dashboard():
+        together.wait()
+        with contextlib.suppress(Exception):  # it knows nothing of our lock, and may lose
+            RDBStorage(url)
+
+    others = [threading.Thread(target=dashboard) for _ in range(4)]
+    for one in others:
+        one.start()
+    together.wait()
+    try:
+        storage = open_storage(tmp_path, "default", url)
+    finally:
+        for one in others:
+            one.join()
+    assert storage.backend.get_all_studies() == []

@@ -114,6 +114,7 @@ def test_workers_with_folders_of_their_own_take_turns(tmp_path):
     asked = (f"study.search.storage={url}", "study.search.trials=2", *RANDOM)
     process = worker(tmp_path / "its" / "run", *asked, TRIAL_SECONDS="0.5")
     recipe = recipe_in(tmp_path / "mine" / "run", *asked)
+    soon(lambda: list((tmp_path / "its" / "run" / "trials").glob("*/spec.json")))
     soon(lambda: any(t.state.name == "RUNNING" for of in by_index(url, "default").values() for t in of))
     queue = our_queue(recipe)
     try:
