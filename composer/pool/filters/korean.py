@@ -1,4 +1,4 @@
-"""A Korean model answers in Korean, which rows must teach it. (In the Ko-R1-3 post English-only rows made the loss spike.)"""
+"""A Korean model answers in Korean, and learns it from rows that do: English-only ones made the Ko-R1-3 loss spike."""
 
 from __future__ import annotations
 
