@@ -1,0 +1,1 @@
+"""Sources: files of any common format, read in batches as columns of text."""
