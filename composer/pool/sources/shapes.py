@@ -117,7 +117,9 @@ def choices(
     columns = {name: table[name].to_pylist() for name in table.column_names}
     prompts, responses, problems = list[str | None](), list[str | None](), np.full(len(table), None, dtype=object)
     for row in range(len(table)):
-        given: list[str | None] | None = list(options) or ([columns[name][row] for name in listed] if listed else columns["choices"][row])
+        given: list[str | None] | None = list(options)
+        if not given:
+            given = [columns[name][row] for name in listed] if listed else columns["choices"][row]
         try:
             prompt, response = _question(
                 columns["prompt"][row], columns["context"][row] if "context" in columns else None, given,
