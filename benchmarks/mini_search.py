@@ -47,7 +47,7 @@ def again(out: Path, best: Mapping[str, Mapping[str, int]], seeds: int, pool: Po
     """Trains mixtures, name → category → rows, with so many seeds."""
     arms = [
         f"study.arms.{name}={{edits: {{best: {{set: {{{', '.join(f'{c}: {n}' for c, n in rows.items())}}}, "
-        "rest: fixed}}}}"
+        "rest: fixed}}}"
         for name, rows in best.items()
     ]
     recipe = load_recipe(RECIPE, [f"study.seeds={seeds}", *arms, f"out={out}"])

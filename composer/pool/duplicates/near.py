@@ -1,0 +1,122 @@
+"""Rows that nearly say the same: MinHash by Rensa, locality-sensitive hashing over bands of it.
+
+A. Broder, "On the resemblance and containment of documents", 1997. Shingles are runs of characters without white space:
+Korean is spaced in many ways.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from composer.pool.duplicates.same import Places
+
+Hashes = NDArray[np.uint64]
+Signatures = NDArray[np.uint32]
+
+SHINGLE = 5  # characters
+PERMUTATIONS = 126
+BANDS = 21  # of 6: at a Jaccard similarity of 0.8 all but one pair in 600 share a band
+LEADERS = 16  # rows of a band's bucket, the best of rank, that all others in it are compared with
+PAIRS = 1 << 18  # that are compared at once
+SEED = 0
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
+
+def signatures(texts: pa.StringArray, size: int = SHINGLE) -> Signatures:
+    """(n, PERMUTATIONS) MinHash signatures of texts; two rows agree in as many places as their shingles are alike."""
+    from rensa import RMinHash  # type: ignore[import-untyped]
+
+    hashes, offsets = shingles(texts, size)
+    matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, num_perm=PERMUTATIONS, seed=SEED)
+    return np.array(matrix.to_rows(), dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
+
+
+def shingles(texts: pa.StringArray, size: int = SHINGLE) -> tuple[Hashes, Hashes]:
+    """Hashes of every run of `size` characters, text after text, and (n + 1,) where each text's begin.
+
+    A text of fewer characters is one shingle, an empty one none.
+    """
+    bare = pc.replace_substring_regex(texts, r"\s+", "")
+    lengths = np.asarray(pc.utf8_length(bare)).astype(np.int64)
+    between = "\0" * size
+    joined = between.join([*bare.to_pylist(), ""])
+    codes = np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
+    counts = np.where(lengths > 0, np.maximum(lengths - size + 1, 1), 0)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    starts = np.concatenate([[0], np.cumsum(lengths + size)])[:-1]
+    places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
+    hashes = np.zeros(len(places), dtype=np.uint64)
+    for step in range(size):
+        hashes = _mixed(hashes * _FACTOR + codes[places + step])
+    return hashes, offsets.astype(np.uint64)
+
+
+def near(told: Signatures, rank: Places, threshold: float = 0.75) -> Places:
+    """Which row each row nearly repeats.
+
+    In the order of rank a row is kept unless one that is kept is as like it as `threshold`, so that a chain of rows,
+    each like the next, is not taken for one group.
+
+    Args:
+        told: (n, PERMUTATIONS) signatures, in memory or mapped from a file.
+        rank: (n,) distinct; the lowest is kept first.
+        threshold: The least Jaccard similarity of two rows' shingles, by their signatures, at which one is dropped.
+
+    Returns:
+        (n,) the place of the row that is kept in its stead; -1 for those that are kept.
+    """
+    width = told.shape[1] // BANDS
+    better, worse = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for band in range(BANDS):
+        keys = _keys(told, band * width, (band + 1) * width)
+        for one, other in _candidates(keys, rank):
+            alike = (told[one] == told[other]).mean(axis=1) >= threshold
+            better.append(one[alike])
+            worse.append(other[alike])
+    return _resolved(np.concatenate(better), np.concatenate(worse), rank)
+
+
+def _resolved(better: Places, worse: Places, rank: Places) -> Places:
+    """Keeps rows in the order of rank, of two that are alike never both."""
+    found = np.full(len(rank), -1)
+    for place in np.lexsort((rank[better], rank[worse])):
+        if found[better[place]] < 0 and found[worse[place]] < 0:
+            found[worse[place]] = better[place]
+    return found
+
+
+def _candidates(keys: Hashes, rank: Places) -> list[tuple[Places, Places]]:
+    """Pairs (better, worse by rank) of rows that share a key, some at once."""
+    order = np.lexsort((rank, keys))
+    ordered = keys[order]
+    begins = (
+        np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(keys) else np.zeros(0, np.int64)
+    )
+    sizes = np.diff(np.append(begins, len(keys)))
+    found = []
+    for leader in range(LEADERS):
+        buckets = np.flatnonzero(sizes > leader + 1)
+        others = sizes[buckets] - leader - 1
+        first = np.repeat(begins[buckets] + leader, others)
+        behind = np.arange(others.sum()) - np.repeat(np.cumsum(others) - others, others)
+        pairs = order[first], order[first + 1 + behind]
+        found += [(pairs[0][at : at + PAIRS], pairs[1][at : at + PAIRS]) for at in range(0, len(first), PAIRS)]
+    return found
+
+
+def _keys(told: Signatures, start: int, end: int) -> Hashes:
+    """(n,) a hash of some columns of the signatures."""
+    keys = np.zeros(len(told), dtype=np.uint64)
+    for column in range(start, end):
+        keys = _mixed(keys * _FACTOR + told[:, column].astype(np.uint64))
+    return keys
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Spreads what numbers say over all of their bits (the finaliser of S. Vigna's SplitMix64)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
