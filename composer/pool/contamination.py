@@ -1,6 +1,6 @@
 """Rows that give a benchmark's items away: how much of an item stands in a row, whatever the spacing.
 
-Word n-grams, as T. Brown et al. ("Language Models are Few-Shot Learners", 2020) used them, miss short items, and Korean,
+Word n-grams, as T. Brown et al. ("Language Models are Few-Shot Learners", 2020) used them, miss short items and Korean,
 which is spaced in many ways. Here an item is taken apart into its question and its options, and each into runs of
 characters; the share of these that stands in a row tells. A question that many items share ("which is right?") is
 little of an item with its options, and so is an option by itself.
