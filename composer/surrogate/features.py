@@ -38,6 +38,10 @@ class Features:
         """Those at `places`."""
         return Features(self.shares[places], self.others[places])
 
+    def and_those(self, others: Features) -> Features:
+        """These, then others."""
+        return Features(np.vstack([self.shares, others.shares]), np.vstack([self.others, others.others]))
+
     def frame(self) -> Frame:
         """Where these lie, and how far apart."""
         flat = np.hstack([self.shares, self.others])

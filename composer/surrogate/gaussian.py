@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["linear", "smooth"]
 # Normal priors of the logarithms of hyperparameters, (mean, standard deviation), scores having been standardised.
-LENGTH, OUTPUT = (log(3.0), 0.5), (0.0, 2.0)
+LENGTH, OUTPUT = (0.0, 1.0), (0.0, 2.0)
 # What is not linear is noise to a linear process, however well the scores repeat.
 NOISE: dict[Kind, tuple[float, float]] = {"linear": (log(0.3), 2.0), "smooth": (-8.0, 4.0)}
 SLOPES = (0.0, 3.0)
@@ -98,6 +98,18 @@ class Gaussian:
             told = self.model.posterior(self.tensor(features))
             return told.mean.numpy() @ weights, np.sqrt(np.maximum(told.variance.numpy() @ weights**2, 1e-12))
 
+    def joint(self, features: Features) -> tuple[Array, Array]:
+        """Means (n,) and covariance (n, n) of the warped score without a trial's noise."""
+        import torch
+
+        weights = np.ones(1) if self.outputs is None else self.outputs.weights
+        with torch.no_grad(), quiet():
+            x = self.tensor(features)
+            told = self.model(x if self.outputs is None else x.expand(len(weights), *x.shape))
+            means = told.mean.numpy().reshape(len(weights), -1)
+            covariances = told.covariance_matrix.numpy().reshape(len(weights), len(x), len(x))
+        return weights @ means, np.tensordot(weights**2, covariances, axes=1)
+
     def rewarped(self, features: Features, scores: Array) -> Warp:
         """The warp whose ceiling is the likeliest for these runs, the hyperparameters being what they are."""
         import torch
@@ -158,10 +170,11 @@ def fit(
 
 
 def by_benchmark(fitted: Gaussian, features: Features, parts: Parts) -> Gaussian:
-    """A process of the same kind, warp and evidence that models each benchmark by itself.
+    """A process of the same kind and warp that models each benchmark by itself.
 
-    Each has a noise and a slope of its own: what is noise in one is then not taken for a trend of the sum. Returns add
-    up in a sum where much else cancels out, so each has those of the score.
+    Each has hyperparameters of its own: what is noise in one is then not taken for a trend of the sum, and a threshold
+    in one is not lost in it. Returns add up in a sum where much else cancels out, so each has those of the score.
+    Benchmarks are not independent, so their evidence counts as if the square root of their number were.
     """
     import torch
 
@@ -169,8 +182,8 @@ def by_benchmark(fitted: Gaussian, features: Features, parts: Parts) -> Gaussian
     x = torch.as_tensor(fitted.frame(features), dtype=torch.float64)
     model = _model(fitted.kind, x, *_targets(parts.values @ parts.weights, None, fitted.warp, parts, outputs))
     model.mean_module.keep(float(fitted.model.mean_module.returns.detach()) / float(np.abs(outputs.weights).sum()))
-    _learn(model)
-    return replace(fitted, model=model, outputs=outputs)
+    evidence = (_learn(model) + _plausible(fitted.kind, model)) / len(parts.weights) ** 0.5
+    return replace(fitted, model=model, outputs=outputs, evidence=evidence)
 
 
 def _targets(

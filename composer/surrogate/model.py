@@ -15,7 +15,7 @@ from composer.surrogate.warp import Warp
 
 # Hyperparameters are fitted and not integrated over, which makes the evidence too sure: it counts by its root.
 TEMPER = 0.5
-MOST = 96  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
+MOST = 64  # runs that hyperparameters are fitted to when a proposal waits for them; all are learned from
 FEW = 1e-3  # a process of less weight is left out
 
 
@@ -76,13 +76,14 @@ class Surrogate:
         plain = Warp(np.inf, float(few.mean()), float(few.std()) or 1.0)
         smooth = fit("smooth", some, few, plain, frame, fuzz)
         linear = fit("linear", some, few, plain, frame, fuzz)
-        if parts is not None and len(parts.weights) > 1:
-            linear = by_benchmark(linear, some, parts[chosen])
         fitted = [linear, smooth]
-        bent = fit("smooth", some, few, smooth.rewarped(some, few), frame, fuzz, smooth)
-        # A ceiling that a run outside the subset lies above cannot be.
-        if scores.max() < bent.warp.ceiling:
-            fitted.append(bent)
+        if parts is not None and len(parts.weights) > 1:
+            fitted = [by_benchmark(one, some, parts[chosen]) for one in fitted]
+        else:
+            bent = fit("smooth", some, few, smooth.rewarped(some, few), frame, fuzz, smooth)
+            # A ceiling that a run outside the subset lies above cannot be.
+            if scores.max() < bent.warp.ceiling:
+                fitted.append(bent)
         evidence = TEMPER * np.array([one.evidence for one in fitted])
         weights = np.exp(evidence - evidence.max())
         weights /= weights.sum()
