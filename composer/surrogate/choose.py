@@ -29,7 +29,7 @@ def promise(
 
     For one objective by noisy expected improvement (B. Letham et al., "Constrained Bayesian Optimization with Noisy
     Experiments", 2019), for several by expected hypervolume improvement (S. Daulton et al., "Differentiable Expected
-    Hypervolume Improvement for Parallel Multi-Objective Bayesian Optimization", 2020), both as BoTorch has them.
+    Hypervolume Improvement for Parallel Multi-Objective Bayesian Optimization", 2020) as BoTorch has it.
 
     Args:
         seen: (n,) finished trials.

@@ -39,7 +39,8 @@ class Surrogate:
     """Processes with weights that sum to 1, and the runs that they were fitted to, for the mixing law.
 
     Attributes:
-        processes: From the one that knows the least of bends to the one that knows the most.
+        processes: From the one that knows the least of bends to the one that knows the most. Where the benchmarks are
+            known each models them by themselves, else there is one more, on a scale that has a ceiling.
         weights: How well the runs speak for each.
         shares: (n, K) of the runs.
         scores: (n,).
