@@ -37,7 +37,7 @@ LEAST_NOISE = 1e-4
 LEAST_SLOPES = 1e-3
 GAP_PRIOR = (0.0, 1.0)  # of the logarithm of the ceiling's distance above the best run
 GAPS = np.exp(np.linspace(log(0.1), log(10.0), 25))
-STEPS = 60  # of L-BFGS
+STEPS, FINE_STEPS = 60, 20  # of L-BFGS; of benchmarks that begin where the score ended
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,8 +181,12 @@ def by_benchmark(fitted: Gaussian, features: Features, parts: Parts) -> Gaussian
     outputs = Outputs.of(parts, fitted.warp)
     x = torch.as_tensor(fitted.frame(features), dtype=torch.float64)
     model = _model(fitted.kind, x, *_targets(parts.values @ parts.weights, None, fitted.warp, parts, outputs))
+    with torch.no_grad():
+        known = dict(fitted.model.named_parameters())
+        for name, parameter in model.named_parameters():
+            parameter.copy_(known[name].expand_as(parameter))
     model.mean_module.keep(float(fitted.model.mean_module.returns.detach()) / float(np.abs(outputs.weights).sum()))
-    evidence = (_learn(model) + _plausible(fitted.kind, model)) / len(parts.weights) ** 0.5
+    evidence = (_learn(model, FINE_STEPS) + _plausible(fitted.kind, model)) / len(parts.weights) ** 0.5
     return replace(fitted, model=model, outputs=outputs, evidence=evidence)
 
 
@@ -195,7 +199,7 @@ def _targets(
     return (parts.values - outputs.mean) / outputs.sd, None if parts.noise is None else parts.noise / outputs.sd
 
 
-def _learn(model: Any) -> float:
+def _learn(model: Any, steps: int = STEPS) -> float:
     """Fits a model's hyperparameters; the logarithm of the likelihood, over all of its outputs.
 
     Where no optimum is found, as where a covariance cannot be inverted on the way, those that it had are kept.
@@ -213,7 +217,7 @@ def _learn(model: Any) -> float:
             fit_gpytorch_mll(
                 mll,
                 optimizer=fit_gpytorch_mll_scipy,
-                optimizer_kwargs={"options": {"maxiter": STEPS}},
+                optimizer_kwargs={"options": {"maxiter": steps}},
                 max_attempts=1,
                 warning_handler=lambda warning: True,
             )
