@@ -84,7 +84,7 @@ class Contamination:
         """Length of runs → (item, part) to look for: an item's long parts, or its longest where it has none."""
         sized: dict[int, list[tuple[int, str]]] = defaultdict(list)
         for place, parts in enumerate(self._parts):
-            if place in set(self.too_short):
+            if sum(map(len, parts)) < LEAST:
                 continue
             long = [part for part in parts if len(part) >= RUN] or [max(parts, key=len)]
             for part in long:

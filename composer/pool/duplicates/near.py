@@ -27,7 +27,7 @@ _FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 def signatures(texts: pa.StringArray, size: int = SHINGLE) -> Signatures:
     """(n, PERMUTATIONS) MinHash signatures of texts; two rows agree in as many places as their shingles are alike."""
-    from rensa import RMinHash  # type: ignore[import-untyped]
+    from rensa import RMinHash
 
     hashes, offsets = shingles(texts, size)
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(hashes, offsets, num_perm=PERMUTATIONS, seed=SEED)

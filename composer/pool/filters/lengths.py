@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from composer.errors import PoolError
-from composer.pool.filters.batch import Batch, Counts
+from composer.pool.filters.batch import Batch
 from composer.pool.filters.rules import Reasons, rule
 
 CUT = r"(?:[,:;·(\[{]|\\)$"  # what a sentence, a formula or a line of code goes on behind
@@ -22,7 +23,7 @@ def characters(batch: Batch, *, least: int = 0, most: int = 1 << 30) -> Reasons:
 @rule("tokens")
 def tokens(batch: Batch, *, least: int = 0, most: int = 1 << 30) -> Reasons:
     """From `least` to `most` tokens, as the pool's tokeniser counts them."""
-    size = _column(batch, "n_tokens")
+    size = np.asarray(_column(batch, "n_tokens"))
     return {"too short": size < least, "too long": size > most}
 
 
@@ -39,16 +40,13 @@ def answer(batch: Batch, *, least: int = 1) -> Reasons:
 @rule("length_ratio")
 def length_ratio(batch: Batch, *, column: str = "original", least: float = 0.3, most: float = 3.0) -> Reasons:
     """Characters of a translated row over those of its original, in `column`; rows without an original are kept."""
-    if column not in batch.table.column_names:
-        raise PoolError(f"filter length_ratio: there is no column {column}; name one of {batch.table.column_names}")
-    original = np.asarray(pc.fill_null(pc.utf8_length(batch.table[column].combine_chunks()), 0)).astype(float)
+    original = np.asarray(pc.fill_null(pc.utf8_length(_column(batch, column)), 0)).astype(float)
     size = np.asarray(pc.utf8_length(batch.response))
     ratio = size / np.maximum(original, 1)
     return {"too short": (original > 0) & (ratio < least), "too long": (original > 0) & (ratio > most)}
 
 
-def _column(batch: Batch, name: str) -> Counts:
+def _column(batch: Batch, name: str) -> pa.Array:
     if name not in batch.table.column_names:
-        raise PoolError(f"a filter needs the column {name}: the rows have {batch.table.column_names}")
-    found: Counts = np.asarray(batch.table[name].combine_chunks()).astype(np.int64)
-    return found
+        raise PoolError(f"a filter needs the column {name}: the rows have {', '.join(batch.table.column_names)}")
+    return batch.table[name].combine_chunks()
