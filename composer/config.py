@@ -14,6 +14,7 @@ from omegaconf import MISSING
 
 from composer.checks import listed, one_of
 from composer.config_designs import ClaimConfig, DesignConfig
+from composer.config_pool import PoolConfig
 from composer.config_search import SearchConfig
 
 BY = ("share", "rows", "tokens")
@@ -26,32 +27,6 @@ EVAL_BACKENDS = ("hf", "vllm")
 ITEMS = ("fixed", "random")
 CORRECTIONS = ("holm", "benjamini_hochberg")
 SHARE_TOLERANCE = 1e-6
-
-
-@dataclass
-class PoolConfig:
-    """Where rows come from: the mini world, a pool folder, files of rows, or the hub."""
-
-    name: str = MISSING
-    kind: str = MISSING  # mini | folder | files | hub
-    label: str = ""
-    rows: int = 0  # mini: how many rows to generate
-    seed: int = 0  # mini: which rows
-    no_think_share: float = 0.0  # mini: rows of the category no_think, as a share of `rows`, on top of them
-    path: str | None = None  # folder: a pool folder; files: a Parquet or JSONL file, or a folder of them
-    tokenizer: str = "mini"  # what tokens are counted with: "mini", a folder, or a hub id
-    sources: dict[str, str] = field(default_factory=dict)  # hub: category → dataset id
-    needs: list[str] = field(default_factory=list)
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with this section."""
-        yield from one_of("pool.kind", self.kind, ("mini", "folder", "files", "hub"))
-        if self.kind == "mini" and self.rows < 1:
-            yield f"pool.rows is {self.rows}: it must be a whole number of at least 1"
-        if not 0 <= self.no_think_share <= 1:
-            yield f"pool.no_think_share is {self.no_think_share}: it must be in [0, 1]; 0 is none"
-        if self.kind in {"folder", "files"} and not self.path:
-            yield f"pool.path is not set: pool={self.name} reads it; set pool.path=… or the variable COMPOSER_DATA"
 
 
 @dataclass

@@ -5,29 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.pool.hashes import GOLDEN, mix, standings
 from composer.pool.index import Index
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the increment of splitmix64
-MASK = 2**64 - 1
-
-
-def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of splitmix64: a bijection of 64-bit words in which every input bit stirs every output bit.
-
-    G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with D. Stafford's
-    constants (variant 13).
-    """
-    mixed = values ^ (values >> np.uint64(30))
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
-
-
 def rank_keys(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
-    """Each row's key, by which a stratum's rows are ranked; equal only where the hashes are."""
-    return mix(hashes ^ mix(np.array([(seed * int(GOLDEN) + int(GOLDEN)) & MASK], np.uint64)))
+    """Each row's key, by which a stratum's rows are ranked; equal only where the hashes are.
+
+    A pool's rows lie in the order of seed 0. Another seed begins elsewhere in that order and goes round, so that the
+    rows of any mixture lie together, and are read at once.
+    """
+    start = mix(np.array([seed], np.uint64) * GOLDEN)
+    return standings(hashes) - start
 
 
 def export_keys(rank: NDArray[np.uint64], copies: NDArray[np.int64]) -> NDArray[np.uint64]:

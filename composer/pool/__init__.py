@@ -1,7 +1,8 @@
 """Pools: rows in one schema, and the small columnar index that mixtures are composed from."""
 
 from composer.pool.build import Row, build_pool
-from composer.pool.index import Index, row_hash
+from composer.pool.hashes import row_hash
+from composer.pool.index import Index
 from composer.pool.open import open_pool
 from composer.pool.store import Pool
 

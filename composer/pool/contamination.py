@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from composer.pool.duplicates.near import Hashes, shingles
+from composer.pool.duplicates.near import shingles
+from composer.pool.hashes import Hashes
 
 RUN = 8  # characters: about three words of Korean
 LEAST = 4  # characters of an item that is shorter than RUN; of fewer nothing can be said

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from composer.pool.hashes import row_hash
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -96,7 +97,3 @@ class Index:
             ids=table["id"].combine_chunks(),
         )
 
-
-def row_hash(row_id: str) -> int:
-    """The unseeded sampling hash of a row's id, in [0, 2^64)."""
-    return int.from_bytes(hashlib.blake2b(row_id.encode(), digest_size=8).digest(), "big")

@@ -130,7 +130,7 @@ def _rows(folder: Path, spec: dict[str, Any]) -> Any:
 def _hashes(ids: list[str]) -> Any:
     import numpy as np
 
-    from composer.pool.index import row_hash
+    from composer.pool.hashes import row_hash
 
     return np.array([row_hash(row_id) for row_id in ids], dtype=np.uint64)
 

@@ -6,15 +6,18 @@ Korean is spaced in many ways.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from composer.pool.duplicates.same import Places
+from composer.pool.hashes import GOLDEN, Hashes, mix
 
-Hashes = NDArray[np.uint64]
 Signatures = NDArray[np.uint32]
+Bytes = NDArray[np.uint8]
 
 SHINGLE = 5  # characters
 PERMUTATIONS = 126
@@ -22,7 +25,6 @@ BANDS = 21  # of 6: at a Jaccard similarity of 0.8 all but one pair in 600 share
 LEADERS = 16  # rows of a band's bucket, the best of rank, that all others in it are compared with
 PAIRS = 1 << 18  # that are compared at once
 SEED = 0
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 def signatures(texts: pa.StringArray, size: int = SHINGLE) -> Signatures:
@@ -50,30 +52,37 @@ def shingles(texts: pa.StringArray, size: int = SHINGLE) -> tuple[Hashes, Hashes
     places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
     hashes = np.zeros(len(places), dtype=np.uint64)
     for step in range(size):
-        hashes = _mixed(hashes * _FACTOR + codes[places + step])
+        hashes = mix(hashes * GOLDEN + codes[places + step])
     return hashes, offsets.astype(np.uint64)
 
 
-def near(told: Signatures, rank: Places, threshold: float = 0.75) -> Places:
+def band_keys(told: Signatures) -> list[Hashes]:
+    """BANDS times (n,): rows that share a band's key may be alike."""
+    width = told.shape[1] // BANDS
+    return [_keys(told, band * width, (band + 1) * width) for band in range(BANDS)]
+
+
+def near(bands: Iterable[Hashes], told: Signatures | Bytes, rank: Places, threshold: float = 0.75) -> Places:
     """Which row each row nearly repeats.
 
     In the order of rank a row is kept unless one that is kept is as like it as `threshold`, so that a chain of rows,
     each like the next, is not taken for one group.
 
     Args:
-        told: (n, PERMUTATIONS) signatures, in memory or mapped from a file.
+        bands: What `band_keys` gave, one at a time.
+        told: (n, PERMUTATIONS) signatures, or the low byte of each, which agree by chance once in 256 places.
         rank: (n,) distinct; the lowest is kept first.
         threshold: The least Jaccard similarity of two rows' shingles, by their signatures, at which one is dropped.
 
     Returns:
         (n,) the place of the row that is kept in its stead; -1 for those that are kept.
     """
-    width = told.shape[1] // BANDS
     better, worse = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for band in range(BANDS):
-        keys = _keys(told, band * width, (band + 1) * width)
+    chance = 1 / 256 if told.dtype == np.uint8 else 0.0
+    for keys in bands:
         for one, other in _candidates(keys, rank):
-            alike = (told[one] == told[other]).mean(axis=1) >= threshold
+            agree = (told[one] == told[other]).mean(axis=1)
+            alike = (agree - chance) / (1 - chance) >= threshold
             better.append(one[alike])
             worse.append(other[alike])
     return _resolved(np.concatenate(better), np.concatenate(worse), rank)
@@ -111,12 +120,6 @@ def _keys(told: Signatures, start: int, end: int) -> Hashes:
     """(n,) a hash of some columns of the signatures."""
     keys = np.zeros(len(told), dtype=np.uint64)
     for column in range(start, end):
-        keys = _mixed(keys * _FACTOR + told[:, column].astype(np.uint64))
+        keys = mix(keys * GOLDEN + told[:, column].astype(np.uint64))
     return keys
 
-
-def _mixed(values: Hashes) -> Hashes:
-    """Spreads what numbers say over all of their bits (the finaliser of S. Vigna's SplitMix64)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

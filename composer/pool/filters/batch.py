@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+from composer.errors import PoolError
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -18,9 +21,10 @@ Mask = NDArray[np.bool_]
 class Batch:
     """Rows, (n,), whose column `messages` holds turns of `role` and `content`."""
 
-    def __init__(self, table: pa.Table) -> None:
-        """Of a table of at most some thousand rows."""
+    def __init__(self, table: pa.Table, count: Callable[[pa.ListArray], Counts] | None = None) -> None:
+        """Of a table of at most some thousand rows; `count` gives the tokens of messages, should a filter ask."""
         self.table = table
+        self.count = count
         messages = table["messages"].combine_chunks()
         turns = messages.flatten()
         self.contents: pa.StringArray = pc.fill_null(turns.field("content"), "")
@@ -35,6 +39,17 @@ class Batch:
         return len(self.table)
 
     @cached_property
+    def n_tokens(self) -> Counts:
+        """(n,) tokens, as the pool's tokeniser counts them.
+
+        Raises:
+            PoolError: None was given.
+        """
+        if self.count is None:
+            raise PoolError("filter tokens: the pool has no tokeniser; set pool.tokenizer, or leave the filter out")
+        return self.count(self.table["messages"].combine_chunks())
+
+    @cached_property
     def assistant(self) -> Mask:
         """Whether each turn is the assistant's."""
         found: Mask = np.asarray(pc.fill_null(pc.equal(self.roles, "assistant"), False))
@@ -43,7 +58,12 @@ class Batch:
     @cached_property
     def prompt(self) -> pa.StringArray:
         """(n,) the last turn of the user; empty where there is none."""
-        return self.contents_at(self._last(np.asarray(pc.fill_null(pc.equal(self.roles, "user"), False))))
+        return self.contents_at(self.prompt_place)
+
+    @cached_property
+    def prompt_place(self) -> Counts:
+        """(n,) which turn `prompt` is; -1 where there is none."""
+        return self._last(np.asarray(pc.fill_null(pc.equal(self.roles, "user"), False)))
 
     @cached_property
     def response(self) -> pa.StringArray:

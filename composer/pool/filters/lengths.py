@@ -23,7 +23,7 @@ def characters(batch: Batch, *, least: int = 0, most: int = 1 << 30) -> Reasons:
 @rule("tokens")
 def tokens(batch: Batch, *, least: int = 0, most: int = 1 << 30) -> Reasons:
     """From `least` to `most` tokens, as the pool's tokeniser counts them."""
-    size = np.asarray(_column(batch, "n_tokens"))
+    size = batch.n_tokens
     return {"too short": size < least, "too long": size > most}
 
 

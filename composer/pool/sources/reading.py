@@ -70,13 +70,31 @@ def format_of(path: Path) -> str:
     return FORMATS[suffixes[-1]]
 
 
-def read(path: Path, columns: Mapping[str, Column], header: list[str] | None = None) -> Iterator[Raw]:
+@dataclass(frozen=True)
+class Span:
+    """A part of a file: row groups of Parquet, or bytes of JSON lines that are not packed.
+
+    Attributes:
+        start: The first of them. Of bytes, a line belongs to the part in which it starts.
+        end: The one behind the last; None where it is the file's.
+        line: Of the first row.
+    """
+
+    start: int = 0
+    end: int | None = None
+    line: int = 1
+
+
+def read(
+    path: Path, columns: Mapping[str, Column], header: list[str] | None = None, span: Span | None = None
+) -> Iterator[Raw]:
     """Reads a file, batch by batch.
 
     Args:
         path: Of the file.
         columns: Name → what of each row becomes the column of that name.
         header: The names of a CSV file's columns, where its first row is not them.
+        span: The part to read, which `shards` gives; else all.
 
     Raises:
         PoolError: The file cannot be read to its end, or no row has one of the columns.
@@ -84,9 +102,9 @@ def read(path: Path, columns: Mapping[str, Column], header: list[str] | None = N
     kind = format_of(path)
     try:
         if kind == "parquet":
-            yield from _parquet(path, columns)
+            yield from _parquet(path, columns, span or Span())
         elif kind == "jsonl":
-            yield from _json_lines(path, columns)
+            yield from _json_lines(path, columns, span or Span())
         elif kind == "json":
             yield from _json(path, columns)
         else:
@@ -95,14 +113,15 @@ def read(path: Path, columns: Mapping[str, Column], header: list[str] | None = N
         raise PoolError(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
 
 
-def _parquet(path: Path, columns: Mapping[str, Column]) -> Iterator[Raw]:
+def _parquet(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
     names = sorted({column.steps[0].removesuffix("[]") for column in columns.values()})
     with pq.ParquetFile(path) as file:
         absent = [name for name in names if name not in file.schema_arrow.names]
         if absent:
             raise PoolError(f"{path} has no column {', '.join(absent)}: it has {', '.join(file.schema_arrow.names)}")
-        done = 0
-        for batch in file.iter_batches(ROWS, columns=names):
+        done = span.line - 1
+        groups = range(span.start, file.num_row_groups if span.end is None else span.end)
+        for batch in file.iter_batches(ROWS, groups, columns=names):
             table = pa.table(batch)
             try:
                 asked = pa.table({name: column.of_table(table) for name, column in columns.items()})
@@ -112,17 +131,18 @@ def _parquet(path: Path, columns: Mapping[str, Column]) -> Iterator[Raw]:
             done += len(table)
 
 
-def _json_lines(path: Path, columns: Mapping[str, Column]) -> Iterator[Raw]:
-    schema, line = read_type(columns), 1
-    for block in _blocks(path):
+def _json_lines(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
+    schema, line = read_type(columns), span.line
+    for block in _blocks(path, span):
         fast = _at_once(block, columns, schema, line) if schema is not None else None
         yield fast or _one_by_one(_lines(block, line), columns)
         line += block.count(b"\n")
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
-    """Whole lines of a file, some megabytes at once."""
-    with pa.input_stream(str(path), compression="detect") as stream:
+def _blocks(path: Path, span: Span) -> Iterator[bytes]:
+    """Whole lines of a part of a file, some megabytes at once."""
+    with pa.input_stream(str(path), compression="detect") as packed:
+        stream: Any = _Part(path, span) if span != Span() else packed
         rest = b""
         while block := stream.read(BLOCK):
             whole, newline, block = block.rpartition(b"\n")
@@ -133,6 +153,25 @@ def _blocks(path: Path) -> Iterator[bytes]:
                 rest += block
         if rest:
             yield rest
+
+
+class _Part:
+    """Reads the lines that start in a part of a file."""
+
+    def __init__(self, path: Path, span: Span) -> None:
+        self.file = path.open("rb")
+        self.end = path.stat().st_size if span.end is None else span.end
+        self.file.seek(max(span.start - 1, 0))
+        if span.start:
+            self.file.readline()  # the end of a line that starts before
+
+    def read(self, size: int) -> bytes:
+        left = self.end - self.file.tell()
+        if left <= 0:
+            self.file.close()
+            return b""
+        block = self.file.read(min(size, left))
+        return block + self.file.readline() if left <= size and not block.endswith(b"\n") else block
 
 
 def _at_once(block: bytes, columns: Mapping[str, Column], schema: pa.Schema, line: int) -> Raw | None:
@@ -204,7 +243,7 @@ def _json(path: Path, columns: Mapping[str, Column]) -> Iterator[Raw]:
     with pa.input_stream(str(path), compression="detect") as stream:
         begins = stream.read(BLOCK).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
         if begins not in (b"[", b""):
-            yield from _json_lines(path, columns)
+            yield from _json_lines(path, columns, Span())
             return
     rows: list[tuple[int, Any]] = []
     for number, record in enumerate(_elements(path), 1):

@@ -1,0 +1,1 @@
+"""Curating: what becomes of the rows of sources on their way into a pool, stage by stage."""

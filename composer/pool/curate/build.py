@@ -1,0 +1,210 @@
+"""Builds a pool from its sources: shard by shard, then duplicates, then the rows in order. Killed, it goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from omegaconf import OmegaConf
+
+from composer import __version__
+from composer.artifacts import digest, file_digest, read_json, write_json
+from composer.config_pool import PoolConfig
+from composer.errors import ConfigError, OutputError, PoolError
+from composer.pool.contamination import Contamination, Item
+from composer.pool.curate.drivers import Driver
+from composer.pool.curate.finish import finish
+from composer.pool.curate.parts import Part
+from composer.pool.curate.shard import Curator
+from composer.pool.curate.tokens import count_tokens
+from composer.pool.sources.declared import Source, filter_problems, source_problems
+from composer.pool.sources.shards import Shard, files, shards
+
+LAYOUT = 2  # raised when a change makes other pools of the same config and files
+Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a pool is made of.
+
+    Attributes:
+        config: Of the pool.
+        shards: Of its sources.
+        made_of: What decides the pool, byte by byte.
+    """
+
+    config: PoolConfig
+    shards: list[Shard]
+    made_of: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The hash of what it is made of."""
+        return digest(self.made_of)
+
+
+def plan(config: PoolConfig, items: Sequence[Item] = ()) -> Work:
+    """Looks at the sources, reading no row.
+
+    Args:
+        config: Of kind `sources`.
+        items: Of the benchmarks that no row may give away.
+
+    Raises:
+        ConfigError: A shape, a filter or a parameter is unknown; all problems are listed.
+        PoolError: A source has no files, or one of them cannot be read.
+        NeedsError: A source lies on the hub, which cannot be reached.
+    """
+    problems = [*config.problems()]
+    for name, of in config.sources.items():
+        problems += source_problems(f"pool.sources.{name}", of)
+    for category, asked in config.filters.items():
+        problems += filter_problems(f"pool.filters.{category}", asked)
+    if problems:
+        raise ConfigError(problems)
+    sources = [Source(name, of) for name, of in config.sources.items()]
+    found = shards(sources, config.path)
+    below = Path(str(config.path)).expanduser() if config.path else None
+    read = {
+        source.name: [[file.relative_to(below).as_posix() if below and below != file else file.name, _digest(file)]
+                      for file in files(source, config.path)]
+        for source in sources if source.config.hub is None
+    }  # fmt: skip
+    plain = _plain(config)
+    del plain["path"], plain["label"], plain["needs"]
+    made_of = {
+        "layout": LAYOUT,
+        "config": plain,
+        "files": read,
+        "items": digest([list(item.parts) for item in items]) if items else None,
+        "versions": {"composer": __version__, "pyarrow": pa.__version__},
+    }
+    return Work(config, found, made_of)
+
+
+def build(work: Work, items: Sequence[Item], families: Mapping[str, str], out: Path, drive: Driver, told: Told) -> bool:
+    """Builds the pool folder `out`; False where it is there already.
+
+    Args:
+        work: What `plan` gave.
+        items: As there.
+        families: Family → the benchmarks that have it.
+        out: Where the pool goes. `.OUT.building` beside it holds what is done so far.
+        drive: What runs the shards.
+        told: Is told how far it is.
+
+    Raises:
+        OutputError: `out` holds something else.
+        PoolError: A source cannot be read to its end, no row is kept, or the disk is full.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not (out / "pool.json").is_file():
+            raise OutputError(f"out={out} holds something that is no pool: choose another out=")
+        if read_json(out / "pool.json").get("made_of") == work.digest:
+            return False
+        raise OutputError(f"out={out} holds another pool: choose another out=, or remove it")
+    with _folder(out, work.digest) as folder:
+        if not (folder / "asked.json").exists():
+            write_json(folder / "asked.json", {
+                "config": _plain(work.config), "families": dict(families),
+                "items": [[item.benchmark, item.id, list(item.parts)] for item in items],
+            })  # fmt: skip
+        _shards(work, folder, drive, told)
+        parts, facts = _done(work, folder)
+        finish(folder, work.config, parts, {**facts, "made_of": work.digest, "sources_files": work.made_of["files"]}, drive, told)
+        for name in ("done", "parts"):
+            shutil.rmtree(folder / name)
+        for name in ("asked.json", "signatures.bin", "made_of", "lock"):
+            (folder / name).unlink(missing_ok=True)
+        if out.exists():
+            out.rmdir()
+        folder.rename(out)
+    return True
+
+
+def _shards(work: Work, folder: Path, drive: Driver, told: Told) -> None:
+    left = [shard for shard in work.shards if not (folder / "done" / f"{shard.number:06d}.json").exists()]
+    at = len(work.shards) - len(left)
+    told("curating", at, len(work.shards))
+
+    def advance() -> None:
+        nonlocal at
+        at += 1
+        told("curating", at, len(work.shards))
+
+    drive(partial(_curate, folder), left, advance)
+
+
+def _curate(folder: Path, shard: Shard) -> None:
+    _curator(folder).shard(shard, folder)
+
+
+@cache
+def _curator(folder: Path) -> Curator:
+    asked = read_json(folder / "asked.json")
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PoolConfig), asked["config"]))
+    assert isinstance(config, PoolConfig)
+    items = [Item(benchmark, name, tuple(parts)) for benchmark, name, parts in asked["items"]]
+    found = Contamination(items, config.contamination.share) if items else None
+    return Curator(config, partial(count_tokens, config.tokenizer), found, asked["families"])
+
+
+def _done(work: Work, folder: Path) -> tuple[list[Part], dict[str, Any]]:
+    """The parts of all shards, in order, and what was read and thrown out by source."""
+    parts, sources = list[Part](), {name: {"read": 0, "rejects": Counter[str]()} for name in work.config.sources}
+    for shard in work.shards:
+        done = read_json(folder / "done" / f"{shard.number:06d}.json")
+        of: Any = sources[done["source"]]
+        of["read"] += done["read"]
+        of["rejects"].update(done["rejects"])
+        parts += [
+            Part(folder / "parts" / f"{shard.number:06d}-{at:04d}.rows.arrow") for at in range(done["parts"])
+        ]
+    return parts, {"sources": sources}
+
+
+@contextmanager
+def _folder(out: Path, made_of: str) -> Iterator[Path]:
+    """Where a pool is built, which one process does at a time; what lies there of another pool is removed."""
+    folder = out.with_name(f".{out.name}.building")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise PoolError(f"{out} is being built by another process: wait for it") from error
+        told = folder / "made_of"
+        if not told.exists() or told.read_text() != made_of:
+            for one in folder.iterdir():
+                if one.is_dir():
+                    shutil.rmtree(one)
+                elif one.name != "lock":
+                    one.unlink()
+            told.write_text(made_of)
+        for name in ("parts", "rejects", "done", "rows"):
+            (folder / name).mkdir(exist_ok=True)
+        for stray in [*folder.glob("*/.*"), *folder.glob("done/*.[0-9]*")]:
+            stray.unlink()  # half of a file that a killed process wrote
+        yield folder
+
+
+def _digest(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise PoolError(f"{file} cannot be read: {error}") from error
+
+
+def _plain(config: PoolConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(config)))

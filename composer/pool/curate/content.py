@@ -1,0 +1,57 @@
+"""What a row is known by: its id, and the keys of what repeats it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from composer.pool.filters.batch import Batch
+
+ID_BYTES = 16
+LARGE = 2**31 - 1  # bytes of text that a column with short offsets holds
+_DIGITS = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
+
+
+def content_ids(messages: pa.ListArray, categories: pa.StringArray) -> pa.FixedSizeBinaryArray:
+    """(n,) the hash of each row's content and category."""
+    batch = Batch(pa.table({"messages": messages}))
+    turns = list(zip(batch.roles.to_pylist(), batch.contents.to_pylist(), strict=True))
+    ends = np.cumsum(np.bincount(batch.row_of, minlength=len(messages))).tolist()
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    blake, told, start = hashlib.blake2b, list[bytes](), 0
+    for category, end in zip(categories.to_pylist(), ends, strict=True):
+        told.append(blake(encode([category, turns[start:end]]).encode(), digest_size=ID_BYTES).digest())
+        start = end
+    return pa.array(told, pa.binary(ID_BYTES))
+
+
+def hex_ids(ids: pa.FixedSizeBinaryArray) -> pa.StringArray:
+    """(n,) ids as a pool tells them, in hexadecimal digits."""
+    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ID_BYTES * ids.offset : ID_BYTES * (ids.offset + len(ids))]
+    digits = np.ascontiguousarray(_DIGITS[raw])
+    ends = np.arange(len(ids) + 1, dtype=np.int64) * 2 * ID_BYTES
+    kind = pa.large_string() if ends[-1] > LARGE else pa.string()
+    offsets = ends if ends[-1] > LARGE else ends.astype(np.int32)
+    return pa.Array.from_buffers(kind, len(ids), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
+
+
+def sampling_hashes(ids: pa.StringArray) -> NDArray[np.uint64]:
+    """(n,) `composer.pool.index.row_hash` of ids in hexadecimal digits."""
+    blake = hashlib.blake2b
+    told = b"".join(blake(one, digest_size=8).digest() for one in ids.cast(pa.binary()).to_pylist())
+    return np.frombuffer(told, dtype=">u8").astype(np.uint64)
+
+
+def asked_and_all(messages: pa.ListArray) -> tuple[pa.StringArray, pa.StringArray]:
+    """(n,) all that stands before the response, and all turns; the turns by lines."""
+    batch = Batch(pa.table({"messages": messages}))
+    is_response = np.zeros(len(batch.contents), dtype=bool)
+    is_response[batch.response_place[batch.response_place >= 0]] = True
+    rest = pc.if_else(pa.array(is_response), "", batch.contents)
+    ends = pa.array(np.concatenate([[0], np.cumsum(np.bincount(batch.row_of, minlength=len(messages)))]), pa.int32())
+    return tuple(pc.binary_join(pa.ListArray.from_arrays(ends, texts), "\n") for texts in (rest, batch.contents))

@@ -1,0 +1,150 @@
+"""Puts the rows of all parts that are kept in order, and writes the pool's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from composer.pool.curate.parts import Part
+from composer.pool.curate.content import hex_ids
+from composer.pool.curate.rejects import rejected_rows
+from composer.pool.curate.shard import write_parquet
+from composer.pool.curate.weed import KINDS, id_words
+from composer.pool.duplicates.same import Places
+from composer.pool.hashes import standings
+from composer.pool.index import INDEX_SCHEMA
+from composer.pool.store import ROW_SCHEMA
+
+FILE_ROWS = 1 << 16
+FILE_CHARS = 1 << 27
+GROUP_ROWS = 1 << 12  # of a row group: what is read to fetch one row
+GROUP_CHARS = 1 << 22
+
+
+@dataclass(frozen=True, eq=False)
+class Destination:
+    """A file of the pool's rows.
+
+    Attributes:
+        number: Of the file.
+        parts: Those that rows come from.
+        places: For each the rows' places in it, sorted.
+        order: (n,) the place of each of the file's rows among these, one part after the other.
+        group: Rows of a row group.
+    """
+
+    number: int
+    parts: Sequence[Part]
+    places: Sequence[NDArray[np.int64]]
+    order: NDArray[np.int64]
+    group: int
+
+    def write(self, folder: Path) -> None:
+        """Writes `rows/NUMBER.parquet` below `folder`, unless it is there."""
+        path = folder / "rows" / f"{self.number:05d}.parquet"
+        if path.exists():
+            return
+        tables = [part.take(places).select(ROW_SCHEMA.names) for part, places in zip(self.parts, self.places, strict=True)]
+        rows = pa.concat_tables(tables).take(pa.array(self.order)).cast(ROW_SCHEMA)
+        write_parquet(path, rows.combine_chunks(), self.group)
+
+
+def in_order(keys: pa.Table, kept: Places) -> Places:
+    """The places of rows that are kept, as the pool has them: by category, stratum, standing and id."""
+    places = np.flatnonzero(kept < 0)
+    stratum, _ = strata_of(keys)
+    high, low = id_words(keys)
+    stands = standings(keys["hash"].to_numpy()[places])
+    return places[np.lexsort((low[places], high[places], stands, stratum[places]))]
+
+
+def strata_of(keys: pa.Table) -> tuple[NDArray[np.int64], list[tuple[str, str]]]:
+    """(n,) the place of each row's (category, stratum), and these, sorted."""
+    category, stratum = (keys[name].combine_chunks() for name in ("category", "stratum"))
+    names = [column.dictionary.to_pylist() for column in (category, stratum)]
+    codes = np.asarray(category.indices).astype(np.int64) * len(names[1]) + np.asarray(stratum.indices)
+    found, inverse = np.unique(codes, return_inverse=True)
+    pairs = [(names[0][code // len(names[1])], names[1][code % len(names[1])]) for code in found.tolist()]
+    every = sorted(set(pairs))
+    place = {pair: at for at, pair in enumerate(every)}
+    return np.array([place[pair] for pair in pairs], np.int64)[inverse], every
+
+
+def destinations(parts: Sequence[Part], sizes: Sequence[int], order: Places, chars: NDArray[np.int64]) -> list[Destination]:
+    """The files that rows go to.
+
+    Args:
+        parts: Of the pool.
+        sizes: Rows of each.
+        order: (n,) the places of rows among those of all parts, as the pool has them.
+        chars: (n,) characters of these rows.
+    """
+    ends = np.cumsum(sizes)
+    found, start = list[Destination](), 0
+    total = np.concatenate([[0], np.cumsum(chars)])
+    while start < len(order):
+        end = min(start + FILE_ROWS, int(np.searchsorted(total, total[start] + FILE_CHARS, side="right")) - 1)
+        end = max(end, start + 1)
+        group = int(min(GROUP_ROWS, max(1, GROUP_CHARS * (end - start) // max(total[end] - total[start], 1))))
+        found.append(_destination(len(found), parts, ends, order[start:end], group))
+        start = end
+    return found
+
+
+def _destination(
+    number: int, parts: Sequence[Part], ends: NDArray[np.int64], rows: Places, group: int
+) -> Destination:
+    ranked = np.argsort(rows, kind="stable")
+    ordered = rows[ranked]
+    order = np.empty(len(rows), np.int64)
+    order[ranked] = np.arange(len(rows))
+    of_part = np.searchsorted(ends, ordered, side="right")
+    starts = np.concatenate([[0], ends])[of_part]
+    some, first = np.unique(of_part, return_index=True)
+    places = np.split(ordered - starts, first[1:])
+    return Destination(number, [parts[at] for at in some], places, order, group)
+
+
+def index_table(keys: pa.Table, order: Places) -> pa.Table:
+    """The pool's index: the keys of rows, in the pool's order."""
+    told = keys.take(pa.array(order))
+    told = told.set_column(0, "id", hex_ids(told["id"].combine_chunks()))
+    return told.select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA)
+
+
+@dataclass(frozen=True, eq=False)
+class Repeats:
+    """Rows of a part that repeat others.
+
+    Attributes:
+        number: Of the part.
+        part: The part.
+        sections: Names of the sources that its rows are of, (n,) one a row.
+        places: (n,) of the rows, sorted.
+        reasons: (n,) a place in `KINDS` each.
+        kept: (n,) the id of the row that is kept in each one's stead.
+    """
+
+    number: int
+    part: Part
+    section: str
+    places: Places
+    reasons: NDArray[np.int64]
+    kept: pa.FixedSizeBinaryArray
+
+    def write(self, folder: Path) -> None:
+        """Writes `rejects/duplicates-NUMBER.parquet` below `folder`, unless it is there."""
+        path = folder / "rejects" / f"duplicates-{self.number:06d}.parquet"
+        if path.exists():
+            return
+        rows = self.part.take(self.places)
+        reasons = [f"duplicate: same {KINDS[at]}" if KINDS[at] != "near" else "duplicate: near" for at in self.reasons]
+        table = rejected_rows(
+            self.section, rows["file"].to_pylist(), rows["line"].to_numpy(), rows, reasons, hex_ids(self.kept).to_pylist()
+        )
+        write_parquet(path, table, 1024)

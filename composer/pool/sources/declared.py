@@ -1,0 +1,156 @@
+"""A source as its config declares it: which columns are read, and what rows become of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from composer.checks import listed
+from composer.config_pool import NAME, SourceConfig
+from composer.pool.filters import RULES
+from composer.pool.filters.batch import Batch
+from composer.pool.filters.encoding import composed
+from composer.pool.filters.images import without_images
+from composer.pool.filters.rules import parameters
+from composer.pool.sources.columns import Column
+from composer.pool.sources.labels import Label
+from composer.pool.sources.reading import Raw
+from composer.pool.sources.shapes import SHAPES, Problems, Shape
+
+CLEANERS = {"nfc": composed, "images": without_images}
+CHOICE = "choice "  # begins the names of columns that hold a choice each
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A source.
+
+    Attributes:
+        name: Of its section.
+        config: The section.
+    """
+
+    name: str
+    config: SourceConfig
+
+    @property
+    def shape(self) -> Shape:
+        """How columns become messages."""
+        return SHAPES[self.config.shape]
+
+    @cached_property
+    def labels(self) -> dict[str, Label]:
+        """What a row is told as."""
+        of = {
+            "category": self.config.category,
+            "stratum": self.config.stratum,
+            "source": self.config.source or self.name,
+        }
+        return {name: Label(text, self.config.names) for name, text in of.items()}
+
+    @property
+    def extras(self) -> list[str]:
+        """Columns that filters take and the shape does not."""
+        return [name for name in self.config.columns if not _of_shape(name, self.shape)]
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """All that is read of a row: the shape's columns and the extras by name, others by `{path}`."""
+        declared = self.config.columns or {name: name for name in self.shape.needs}
+        kinds = {**self.shape.needs, **self.shape.may}
+        found = {name: Column(path, kinds.get(name, "text"), self.shape.fields) for name, path in declared.items()}
+        paths = [path for label in self.labels.values() for path in label.paths]
+        return {**found, **{f"{{{path}}}": Column(path) for path in [*paths, *self.config.where]}}
+
+    def rows(self, raw: Raw) -> tuple[pa.Table, Problems]:
+        """Rows with `messages`, `category`, `stratum`, `source` and the extras; and why some are none.
+
+        A stratum may still hold `{mode}`.
+        """
+        size = len(raw.table)
+        by_path = {
+            name[1:-1]: raw.table[name].combine_chunks() for name in raw.table.column_names if name.startswith("{")
+        }
+        told = {name: label.of(by_path, size) for name, label in self.labels.items()}
+        asked = [name for name in raw.table.column_names if _of_shape(name, self.shape)]
+        messages, problems = self.shape.make(raw.table.select(asked), **self.config.options)
+        if self.config.clean:
+            messages = _cleaned(messages, self.config.clean)
+        for path, values in self.config.where.items():
+            taken = np.asarray(pc.is_in(pc.fill_null(by_path[path], ""), pa.array(values, pa.string())))
+            for place in np.flatnonzero(~taken):
+                problems[place] = f"{path} is {by_path[path][place].as_py()!r:.40}, which is not taken"
+        for _, found in told.values():
+            problems[:] = np.where(problems == None, found, problems)  # noqa: E711  # element by element
+        names = told["category"][0].dictionary_encode()
+        known = np.array([NAME.fullmatch(name) is not None for name in names.dictionary.to_pylist()], dtype=bool)
+        for place in np.flatnonzero(~known[np.asarray(names.indices)] if len(known) else []):
+            problems[place] = (
+                problems[place]
+                or f"the category {told['category'][0][place].as_py()[:40]!r} has more than letters, digits and _"
+            )
+        columns = {name: values for name, (values, _) in told.items()}
+        return (
+            pa.table({"messages": messages, **columns, **{name: raw.table[name] for name in self.extras}}),
+            problems,
+        )
+
+
+def source_problems(key: str, config: SourceConfig) -> Iterator[str]:
+    """What is wrong with the names of shapes, columns, filters and cleaners in a source's section, found at `key`."""
+    if config.shape not in SHAPES:
+        yield f"{key}.shape is {config.shape}: it must be one of {listed(SHAPES)}"
+        return
+    shape = SHAPES[config.shape]
+    if config.columns and (lacking := [name for name in shape.needs if name not in config.columns]):
+        yield f"{key}.columns lacks {listed(lacking)}: the shape {config.shape} takes {listed(shape.needs)}"
+    options = [one.name for one in signature(shape.make).parameters.values() if one.kind is one.KEYWORD_ONLY]
+    if unknown := [name for name in config.options if name not in options]:
+        allowed = f"it must be of {listed(options)}" if options else "it has none"
+        yield f"{key}.options names {listed(unknown)}, for the shape {config.shape}: {allowed}"
+    if unknown := [name for name in config.clean if name not in CLEANERS]:
+        yield f"{key}.clean names {listed(unknown)}: it must be of {listed(CLEANERS)}"
+    yield from filter_problems(f"{key}.filters", config.filters)
+    try:
+        _ = Source("", config).columns
+    except ValueError as error:
+        yield f"{key}: {error}"
+
+
+def filter_problems(key: str, asked: Mapping[str, Mapping[str, Any] | None]) -> Iterator[str]:
+    """What is wrong with filters and their parameters."""
+    for name, given in asked.items():
+        if name not in RULES:
+            yield f"{key}.{name} is no filter: it must be one of {listed(sorted(RULES))}"
+        elif given is not None and not isinstance(given, Mapping):
+            yield f"{key}.{name} is {given}: it must be a mapping of parameters, or empty"
+        elif unknown := [one for one in given or {} if one not in parameters(name)]:
+            allowed = f"it must be of {listed(parameters(name))}" if parameters(name) else "it has none"
+            yield f"{key}.{name} names {listed(unknown)}: {allowed}"
+
+
+def with_contents(messages: pa.ListArray, contents: pa.StringArray) -> pa.ListArray:
+    """The messages with other contents, turn by turn."""
+    turns = messages.flatten()
+    told = pa.StructArray.from_arrays([turns.field("role"), contents], ["role", "content"])
+    sizes = np.asarray(pc.fill_null(pc.list_value_length(messages), 0))
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, told)
+
+
+def _cleaned(messages: pa.ListArray, names: list[str]) -> pa.ListArray:
+    contents = Batch(pa.table({"messages": messages})).contents
+    for name in names:
+        contents = CLEANERS[name](contents)
+    return with_contents(messages, contents)
+
+
+def _of_shape(name: str, shape: Shape) -> bool:
+    return name in shape.needs or name in shape.may or name.startswith(CHOICE)
