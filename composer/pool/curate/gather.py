@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from composer.pool.curate.parts import Part
 from composer.pool.curate.content import hex_ids
-from composer.pool.curate.rejects import rejected_rows
-from composer.pool.curate.shard import write_parquet
+from composer.pool.curate.rejects import rejected_rows, write_rejects, write_table
 from composer.pool.curate.weed import KINDS, id_words
 from composer.pool.duplicates.same import Places
 from composer.pool.hashes import standings
@@ -51,7 +50,7 @@ class Destination:
             return
         tables = [part.take(places).select(ROW_SCHEMA.names) for part, places in zip(self.parts, self.places, strict=True)]
         rows = pa.concat_tables(tables).take(pa.array(self.order)).cast(ROW_SCHEMA)
-        write_parquet(path, rows.combine_chunks(), self.group)
+        write_table(path, rows.combine_chunks(), self.group)
 
 
 def in_order(keys: pa.Table, kept: Places) -> Places:
@@ -147,4 +146,4 @@ class Repeats:
         table = rejected_rows(
             self.section, rows["file"].to_pylist(), rows["line"].to_numpy(), rows, reasons, hex_ids(self.kept).to_pylist()
         )
-        write_parquet(path, table, 1024)
+        write_rejects(path, table)

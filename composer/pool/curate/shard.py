@@ -5,35 +5,27 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from composer.config_pool import PoolConfig
 from composer.pool.contamination import Contamination
 from composer.pool.curate.content import asked_and_all, content_ids, hex_ids, sampling_hashes
-from composer.pool.curate.modes import modes, without_thinking
-from composer.pool.curate.parts import Part
-from composer.pool.curate.rejects import REJECT_SCHEMA, broken_rows, rejected_rows
-from composer.pool.duplicates import hashed, normalised, signatures
-from composer.pool.duplicates.near import band_keys
+from composer.pool.curate.finished import PART_BYTES, PART_ROWS, Count, finished_rows, write_part
+from composer.pool.curate.modes import THINK, modes, without_thinking
+from composer.pool.curate.rejects import REJECT_SCHEMA, broken_rows, rejected_rows, write_rejects
 from composer.pool.filters import Batch, first_reasons
 from composer.pool.sources.declared import Source
-from composer.pool.sources.labels import MODE
 from composer.pool.sources.reading import Raw
 from composer.pool.sources.shards import Shard, read_shard
 
-PART_ROWS = 1 << 16
-PART_BYTES = 1 << 26
-Count = Callable[[pa.ListArray], NDArray[np.int64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +61,7 @@ class Curator:
             self._part(source, kept, folder / "parts" / f"{shard.number:06d}-{parts:04d}.rows.arrow")
             parts += 1
         thrown = pa.concat_tables([REJECT_SCHEMA.empty_table(), *rejects])
-        path = folder / "rejects" / f"{shard.number:06d}.parquet"
-        write_parquet(path, thrown, 1024)
+        write_rejects(folder / "rejects" / f"{shard.number:06d}.parquet", thrown)
         reasons = Counter(thrown["reason"].to_pylist())
         told = {"read": read, "parts": parts, "source": source.name, "rejects": dict(sorted(reasons.items()))}
         done = folder / "done" / f"{shard.number:06d}.json"
@@ -90,10 +81,12 @@ class Curator:
             yield rows, pa.concat_tables([broken, rejected]), len(raw.table) + len(raw.broken)
 
     def _rows(self, source: Source, raw: Raw, file: str) -> tuple[pa.Table, pa.Table]:
-        table, problems = source.rows(raw)
-        lines = raw.lines
-        bad = problems != None  # noqa: E711  # element by element
-        thrown = [_rejected(source, file, lines, table, bad, ["row"] * len(table), problems.tolist())]
+        table, stages = source.rows(raw)
+        lines, bad, thrown = raw.lines, np.zeros(len(table), dtype=bool), list[pa.Table]()
+        for stage, problems in stages.items():
+            here = np.array([one is not None for one in problems], dtype=bool) & ~bad
+            thrown.append(_rejected(source, file, lines, table, here, [stage] * len(table), problems.tolist()))
+            bad |= here
         table, lines = table.filter(pa.array(~bad)), lines[~bad]
         if self.families.get(source.config.family or ""):
             told = self.families[str(source.config.family)]
@@ -133,72 +126,21 @@ class Curator:
         return place, names
 
     def _finished(self, source: Source, table: pa.Table, lines: NDArray[np.int64], file: str) -> pa.Table:
-        """Rows as parts have them, and their ids in bytes."""
+        """Rows as parts have them, some without their thinking."""
         messages, asked = _messages(table), source.config.no_think
         categories = table["category"].combine_chunks()
         ids = content_ids(messages, categories)
         if asked.share > 0 and len(table):
             drawn = sampling_hashes(hex_ids(ids)).astype(float) / 2.0**64 < asked.share
-            thinks = np.asarray(pc.equal(modes(messages), "think"))
+            thinks = np.asarray(pc.equal(modes(messages), THINK))
             messages = without_thinking(messages, asked, drawn & thinks)
             ids = content_ids(messages, categories)
-        mode, strata = modes(messages), table["stratum"].combine_chunks()
-        if source.config.stratum.find(MODE) >= 0:
-            each = [pc.replace_substring(strata, MODE, name) for name in ("think", "no_think")]
-            strata = pc.if_else(pc.equal(mode, "think"), *each)
-        batch = Batch(pa.table({"messages": messages}))
-        chars = batch.by_row(np.asarray(pc.utf8_length(batch.contents)))
-        return pa.table(
-            {
-                "raw_id": ids,
-                "id": hex_ids(ids),
-                "messages": messages,
-                "category": categories,
-                "stratum": strata,
-                "source": table["source"],
-                "mode": mode,
-                "n_tokens": pa.array(self.count(messages), pa.int32()),
-                "n_chars": pa.array(chars, pa.int32()),
-                "file": pa.repeat(pa.scalar(file, pa.string()), len(table)),
-                "line": pa.array(lines, pa.int64()),
-            }
-        )
+        strata = table["stratum"].combine_chunks()
+        return finished_rows(messages, categories, strata, table["source"].combine_chunks(), self.count, (file, lines))
 
     def _part(self, source: Source, tables: list[pa.Table], path: Path) -> None:
-        rows = pa.concat_tables(tables)
-        kinds, size = source.config.duplicates, len(rows)
-        asked, every = asked_and_all(rows["messages"].combine_chunks())
         section = list(self.config.sources).index(source.name)
-        keys = pa.table(
-            {
-                "id": rows["raw_id"],
-                "hash": pa.array(sampling_hashes(rows["id"].combine_chunks())),
-                **{name: rows[name].dictionary_encode() for name in ("category", "stratum", "source", "mode")},
-                "n_tokens": rows["n_tokens"],
-                "n_chars": rows["n_chars"],
-                "section": pa.array(np.full(size, section), pa.int32()),
-                "prompt_key": pa.array(hashed(normalised(asked))),
-                "row_key": pa.array(hashed(normalised(every))),
-                **{f"by_{kind}": pa.array(np.full(size, kind in kinds)) for kind in ("prompt", "row", "near")},
-            }
-        )
-        near = None
-        if "near" in kinds:
-            told = signatures(asked if self.config.duplicates.near_of == "prompt" else every)
-            bands = {f"band_{place:02d}": pa.array(of) for place, of in enumerate(band_keys(told))}
-            small = np.ascontiguousarray(told.astype(np.uint8))
-            packed = pa.FixedSizeBinaryArray.from_buffers(
-                pa.binary(small.shape[1]), size, [None, pa.py_buffer(small.tobytes())]
-            )
-            near = pa.table({"signature": packed, **bands})
-        Part(path).write(rows.drop_columns("raw_id"), keys, near)
-
-
-def write_parquet(path: Path, table: pa.Table, group: int) -> None:
-    """Writes a Parquet file, whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, beside, row_group_size=group, compression="zstd")
-    beside.rename(path)
+        write_part(path, pa.concat_tables(tables), section, source.config.duplicates, self.config.duplicates.near_of)
 
 
 def _messages(table: pa.Table) -> pa.ListArray:

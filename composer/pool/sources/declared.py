@@ -69,8 +69,8 @@ class Source:
         paths = [path for label in self.labels.values() for path in label.paths]
         return {**found, **{f"{{{path}}}": Column(path) for path in [*paths, *self.config.where]}}
 
-    def rows(self, raw: Raw) -> tuple[pa.Table, Problems]:
-        """Rows with `messages`, `category`, `stratum`, `source` and the extras; and why some are none.
+    def rows(self, raw: Raw) -> tuple[pa.Table, dict[str, Problems]]:
+        """Rows with `messages`, `category`, `stratum`, `source` and the extras; and by stage why some are none.
 
         A stratum may still hold `{mode}`.
         """
@@ -83,24 +83,39 @@ class Source:
         messages, problems = self.shape.make(raw.table.select(asked), **self.config.options)
         if self.config.clean:
             messages = _cleaned(messages, self.config.clean)
+        stages = {"where": self._left_out(by_path, size), "messages": problems}
+        stages |= {name: found for name, (_, found) in told.items()}
+        stages["category"] = _first([stages["category"], _unnamed(told["category"][0])])
+        columns = {name: values for name, (values, _) in told.items()}
+        rows = pa.table({"messages": messages, **columns, **{name: raw.table[name] for name in self.extras}})
+        return rows, stages
+
+    def _left_out(self, by_path: Mapping[str, pa.StringArray], size: int) -> Problems:
+        found = np.full(size, None, dtype=object)
         for path, values in self.config.where.items():
             taken = np.asarray(pc.is_in(pc.fill_null(by_path[path], ""), pa.array(values, pa.string())))
             for place in np.flatnonzero(~taken):
-                problems[place] = f"{path} is {by_path[path][place].as_py()!r:.40}, which is not taken"
-        for _, found in told.values():
-            problems[:] = np.where(problems == None, found, problems)  # noqa: E711  # element by element
-        names = told["category"][0].dictionary_encode()
-        known = np.array([NAME.fullmatch(name) is not None for name in names.dictionary.to_pylist()], dtype=bool)
-        for place in np.flatnonzero(~known[np.asarray(names.indices)] if len(known) else []):
-            problems[place] = (
-                problems[place]
-                or f"the category {told['category'][0][place].as_py()[:40]!r} has more than letters, digits and _"
-            )
-        columns = {name: values for name, (values, _) in told.items()}
-        return (
-            pa.table({"messages": messages, **columns, **{name: raw.table[name] for name in self.extras}}),
-            problems,
-        )
+                found[place] = f"{path} is {by_path[path][place].as_py()!r:.40}"
+        return found
+
+
+def _first(problems: list[Problems]) -> Problems:
+    """(n,) the first problem of each row."""
+    found = problems[0].copy()
+    for more in problems[1:]:
+        none = np.array([one is None for one in found], dtype=bool)
+        found[none] = more[none]
+    return found
+
+
+def _unnamed(categories: pa.StringArray) -> Problems:
+    """Why categories are no names."""
+    coded = categories.dictionary_encode()
+    told = np.array(
+        [None if NAME.fullmatch(name) else f"{name[:40]!r} is not of letters, digits and _" for name in
+         coded.dictionary.to_pylist()], dtype=object,
+    )  # fmt: skip
+    return told[np.asarray(coded.indices)] if len(told) else np.full(len(categories), None, dtype=object)
 
 
 def source_problems(key: str, config: SourceConfig) -> Iterator[str]:
