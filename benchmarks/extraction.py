@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from composer.trial.equality import same_answer
-from composer.trial.replies import read, stated_answer
+from composer.answers.equality import same_answer
+from composer.answers.replies import read, stated_answer
 
 FILES = ("traces_ko.jsonl", "traces_en.jsonl")
 

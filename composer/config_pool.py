@@ -22,7 +22,7 @@ class HubConfig:
     """A data set on the hub, which is streamed."""
 
     id: str = MISSING  # also a folder that `datasets` reads
-    config: str | None = None
+    config: str | None = None  # * stands for any letters; rows have it at `{hub.config}`
     split: str = "train"
     revision: str | None = None  # a commit, so that the rows do not change; null: the newest
 
@@ -96,14 +96,29 @@ class DuplicatesConfig:
 
 
 @dataclass
+class ItemsConfig:
+    """Held-out items in files."""
+
+    files: list[str] = field(default_factory=list)  # paths below `pool.path`; * and ** stand for names
+    question: str = "question"  # path in an item
+    options: str | None = None  # path of its options, such as choices[].text
+
+
+@dataclass
 class ContaminationConfig:
     """Benchmarks whose items no row may give away."""
 
     benchmarks: list[str] = field(default_factory=list)  # options of the group `benchmarks`
+    files: dict[str, ItemsConfig] = field(default_factory=dict)  # others, by names of their own
     share: float = 0.7  # how much of an item may not stand in a row
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
+        for name, of in self.files.items():
+            if not NAME.fullmatch(name):
+                yield f"pool.contamination.files.{name}: the name must be of letters, digits and _"
+            if not of.files:
+                yield f"pool.contamination.files.{name}.files is empty: name the files, below pool.path"
         if not 0 < self.share <= 1:
             yield f"pool.contamination.share is {self.share}: it must be in (0, 1]"
 
@@ -124,7 +139,8 @@ class PoolConfig:
     filters: dict[str, dict[str, Any]] = field(default_factory=dict)  # category → filter → its parameters
     duplicates: DuplicatesConfig = field(default_factory=DuplicatesConfig)
     contamination: ContaminationConfig = field(default_factory=ContaminationConfig)
-    # What a text is known to be a version of, translated or not → the benchmarks that have it, `OPTION/BENCHMARK`.
+    # What a text is known to be a version of, translated or not → the benchmarks that have it: `OPTION/BENCHMARK`, or
+    # names of `contamination.files`. Rows of a source of the family are rejected where one of these is looked for.
     families: dict[str, list[str]] = field(default_factory=dict)
     needs: list[str] = field(default_factory=list)
 
@@ -152,3 +168,6 @@ class PoolConfig:
         for family, benchmarks in self.families.items():
             if not benchmarks:
                 yield f"pool.families.{family} is empty: name the benchmarks that have its items, as OPTION/BENCHMARK"
+            for name in benchmarks:
+                if "/" not in name:
+                    yield from one_of(f"pool.families.{family}", name, ["OPTION/BENCHMARK", *self.contamination.files])

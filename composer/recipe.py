@@ -20,18 +20,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig, ModelConfig
 from composer.errors import ConfigError
-from composer.resources import conf_folder, recipes_folder
+from composer.resources import conf_folder, options, recipes_folder
 
 if TYPE_CHECKING:
     from composer.study.designs import Design
 
 GROUPS = ("world", "pool", "mixture", "model", "trainer", "benchmarks", "study", "launcher")
 # Mappings whose keys are the user's to choose, so that an override may add one.
-_OPEN = ("mixture.quotas", "pool.sources")
+_OPEN = ("mixture.quotas",)
 # The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
 _OPEN_SECTIONS = (
     "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "study.search",
-    "benchmarks.of", "benchmarks.noise",
+    "benchmarks.of", "benchmarks.noise", "pool.sources", "pool.filters", "pool.families", "pool.contamination.files",
 )  # fmt: skip
 
 
@@ -199,12 +199,6 @@ def recipe_names() -> list[str]:
     """The names of all recipes: the packaged ones, and those below `recipes/` in the current folder."""
     folders = {recipes_folder(), Path.cwd() / "recipes"}
     return sorted({str(f.relative_to(d).with_suffix("")) for d in folders for f in d.rglob("*.yaml")})
-
-
-def options(group: str) -> list[str]:
-    """The names a group offers, such as `mini` for `model`."""
-    folders = {conf_folder() / group, Path.cwd() / "conf" / group}
-    return sorted({file.stem for folder in folders for file in folder.glob("*.yaml")})
 
 
 def described_recipes() -> dict[str, str]:

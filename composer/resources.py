@@ -20,6 +20,27 @@ def recipes_folder() -> Path:
     return _beside_or_inside("recipes")
 
 
+def options(group: str) -> list[str]:
+    """The names a group of configs offers, such as `mini` for `model`: the packaged ones, and those in this folder."""
+    return sorted({file.stem for folder in _groups(group) for file in folder.glob("*.yaml")})
+
+
+def option_file(group: str, name: str) -> Path:
+    """The file of a group's option; one below the current folder goes before a packaged one.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    for folder in _groups(group):
+        if (file := folder / f"{name}.yaml").is_file():
+            return file
+    raise ConfigError([f"{group} is {name}: it must be one of {', '.join(options(group))}"])
+
+
+def _groups(group: str) -> tuple[Path, Path]:
+    return Path.cwd() / "conf" / group, conf_folder() / group
+
+
 def eval_folder(tasks: str) -> Path:
     """The folder of lm-eval tasks that a config names: one below `eval/`, or a path.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import composer
 
 ROOT = Path(composer.__file__).parent
-ROOMS = ["mini", "pool", "mixture", "trial", "surrogate", "study", "findings", "report"]
+ROOMS = ["mini", "answers", "pool", "mixture", "trial", "surrogate", "study", "findings", "report"]
 
 
 def imported(file):

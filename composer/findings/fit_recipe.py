@@ -12,7 +12,8 @@ from composer.config import Config, FindingsConfig
 from composer.errors import OutputError
 from composer.findings.fit import Fit
 from composer.findings.trained import Mixture, Trained
-from composer.recipe import load_recipe, options
+from composer.recipe import load_recipe
+from composer.resources import options
 from composer.study.domain import SIZE
 
 ARM = "recommended"

@@ -8,6 +8,7 @@ little of an item with its options, and so is an option by itself.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class Contamination:
     def __init__(self, items: Sequence[Item], threshold: float = 0.7) -> None:
         """Of items, of which `threshold` must stand in a row for it to be told."""
         self.items, self.threshold = items, threshold
-        self._parts = [[part for part in bare(pa.array(item.parts, pa.string())).to_pylist() if part] for item in items]
+        told = bare(pa.array([part for item in items for part in item.parts], pa.string())).to_pylist()
+        ends = np.cumsum([0, *(len(item.parts) for item in items)])
+        self._parts = [[part for part in told[start:end] if part] for start, end in itertools.pairwise(ends)]
         #: Places of items of which nothing can be said, being too short.
         self.too_short = [place for place, parts in enumerate(self._parts) if sum(map(len, parts)) < LEAST]
         self._by_size = {size: _Lookup(texts, size) for size, texts in self._sized().items()}
@@ -111,14 +114,19 @@ class _Lookup:
         hashes, offsets = shingles(texts, self.size)
         hits = np.flatnonzero(self.sieve[_low(hashes)])
         rows = np.searchsorted(offsets.astype(np.int64), hits, side="right") - 1
-        found = np.unique(np.stack([rows.astype(np.uint64), hashes[hits]]), axis=1) if len(hits) else np.zeros((2, 0))
-        first = np.searchsorted(self.hashes, found[1], side="left")
-        counts = np.searchsorted(self.hashes, found[1], side="right") - first
+        found = hashes[hits]
+        order = np.lexsort((found, rows))
+        rows, found = rows[order], found[order]
+        new = np.ones(len(rows), dtype=bool)
+        new[1:] = (rows[1:] != rows[:-1]) | (found[1:] != found[:-1])
+        rows, found = rows[new], found[new]
+        first = np.searchsorted(self.hashes, found, side="left")
+        counts = np.searchsorted(self.hashes, found, side="right") - first
         places = np.repeat(first, counts) + np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        pairs = np.stack([np.repeat(found[0].astype(np.int64), counts), self.items[places]])
-        told, often = np.unique(pairs, axis=1, return_counts=True)
-        enough = 3 * often >= self.sizes[told[1]]
-        return set(zip(told[0, enough].tolist(), told[1, enough].tolist(), strict=True))
+        told, often = np.unique(np.repeat(rows, counts) * len(self.sizes) + self.items[places], return_counts=True)
+        row, item = np.divmod(told, max(len(self.sizes), 1))
+        enough = 3 * often >= self.sizes[item]
+        return set(zip(row[enough].tolist(), item[enough].tolist(), strict=True))
 
 
 def bare(texts: pa.StringArray) -> pa.StringArray:

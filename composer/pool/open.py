@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from composer.artifacts import digest, file_digest
+from composer.checks import listed
 from composer.config_pool import PoolConfig
 from composer.errors import NeedsError
 from composer.mini import rows as mini_rows
@@ -15,6 +17,9 @@ from composer.pool.build import Row, build_pool
 from composer.pool.curate.tokens import count_tokens
 from composer.pool.store import Pool
 from composer.resources import base_model, cache_folder
+
+if TYPE_CHECKING:
+    from composer.pool.curate.build import Work
 
 # Raised when a change to the generators, the tokeniser or the layout makes other pools of the same config.
 LAYOUT = 2
@@ -33,20 +38,28 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
         return Pool.open(Path(str(config.path)).expanduser())
     if config.kind == "mini":
         return _built_mini(config, progress)
-    from composer.pool.curate.ask import asked_of, built_in
-    from composer.pool.curate.build import build
+    from composer.pool.curate.build import build, plan
     from composer.pool.curate.drivers import local
 
-    asked = asked_of(config)
-    path = built_in(asked)
+    work = plan(config)
+    path = cached(work)
     if not (path / "pool.json").exists():
-        if asked.on_hub:
+        if work.on_hub:
             raise NeedsError(
-                f"pool={config.name} needs the network, which reads {', '.join(asked.on_hub)}: build it first, by "
-                f"`composer pool pool={config.name}`; or give a finished one with pool=folder pool.path=…"
+                f"pool={config.name} is not built here yet, and needs the network, which reads {listed(work.on_hub)}: "
+                f"build it once by composer pool pool={config.name}, or give a finished one by pool=folder pool.path=…"
             )
-        build(asked, path, local(1), progress or (lambda told, done, total: None))
+        build(work, path, local(1), progress or _silent)
     return Pool.open(path)
+
+
+def cached(work: Work) -> Path:
+    """Where a pool of sources is kept that is built without `out`."""
+    return cache_folder() / "pools" / f"{work.config.name}-{work.digest[:16]}"
+
+
+def _silent(told: str, done: int, total: int | None) -> None:
+    """Tells nobody."""
 
 
 def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:

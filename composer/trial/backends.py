@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from composer.errors import NeedsError
-from composer.trial.replies import CLOSE, OPEN
+from composer.answers.replies import CLOSE, OPEN
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase

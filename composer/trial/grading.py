@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from composer.trial.equality import same_answer
-from composer.trial.replies import Reply, read, stated_answer, stated_letter
+from composer.answers.equality import same_answer
+from composer.answers.replies import Reply, read, stated_answer, stated_letter
 
 
 def choice(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from composer.trial.replies import read
+from composer.answers.replies import read
 
 PARAPHRASES = 3  # prompts of a group; they follow one another
 LONGEST_ANSWER = 1000  # characters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from composer.trial.benchmark_items import as_test_split, rows
-from composer.trial.replies import LETTERS
+from composer.answers.replies import LETTERS
 
 
 def items(dataset: str, mode: str, **_: Any) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import fcntl
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from omegaconf import OmegaConf
 
@@ -21,13 +20,15 @@ from composer import __version__
 from composer.artifacts import digest, file_digest, read_json, write_json
 from composer.config_pool import PoolConfig
 from composer.errors import ConfigError, OutputError, PoolError
+from composer.pool.benchmark_items import families, items_of, read_items
 from composer.pool.contamination import Contamination, Item
-from composer.pool.curate.drivers import Driver
+from composer.pool.curate.drivers import Driver, writing
 from composer.pool.curate.finish import finish
 from composer.pool.curate.parts import Part
 from composer.pool.curate.shard import Curator
 from composer.pool.curate.tokens import count_tokens
 from composer.pool.sources.declared import Source, filter_problems, source_problems
+from composer.pool.sources.reading import Span
 from composer.pool.sources.shards import Shard, files, shards
 
 LAYOUT = 2  # raised when a change makes other pools of the same config and files
@@ -40,12 +41,10 @@ class Work:
 
     Attributes:
         config: Of the pool.
-        shards: Of its sources.
-        made_of: What decides the pool, byte by byte.
+        made_of: What decides the pool, byte by byte; of the hub, which data sets at which revision.
     """
 
     config: PoolConfig
-    shards: list[Shard]
     made_of: dict[str, Any]
 
     @property
@@ -53,18 +52,21 @@ class Work:
         """The hash of what it is made of."""
         return digest(self.made_of)
 
+    @property
+    def on_hub(self) -> list[str]:
+        """The data sets that are read from the hub."""
+        return [of.hub.id for of in self.config.sources.values() if of.hub is not None]
 
-def plan(config: PoolConfig, items: Sequence[Item] = ()) -> Work:
-    """Looks at the sources, reading no row.
+
+def plan(config: PoolConfig) -> Work:
+    """Looks at the sources, reading no row and nothing on the hub.
 
     Args:
         config: Of kind `sources`.
-        items: Of the benchmarks that no row may give away.
 
     Raises:
         ConfigError: A shape, a filter or a parameter is unknown; all problems are listed.
         PoolError: A source has no files, or one of them cannot be read.
-        NeedsError: A source lies on the hub, which cannot be reached.
     """
     problems = [*config.problems()]
     for name, of in config.sources.items():
@@ -73,13 +75,11 @@ def plan(config: PoolConfig, items: Sequence[Item] = ()) -> Work:
         problems += filter_problems(f"pool.filters.{category}", asked)
     if problems:
         raise ConfigError(problems)
-    sources = [Source(name, of) for name, of in config.sources.items()]
-    found = shards(sources, config.path)
     below = Path(str(config.path)).expanduser() if config.path else None
     read = {
-        source.name: [[file.relative_to(below).as_posix() if below and below != file else file.name, _digest(file)]
-                      for file in files(source, config.path)]
-        for source in sources if source.config.hub is None
+        name: [[file.relative_to(below).as_posix() if below and below != file else file.name, _digest(file)]
+               for file in files(Source(name, of), config.path)]
+        for name, of in config.sources.items() if of.hub is None
     }  # fmt: skip
     plain = _plain(config)
     del plain["path"], plain["label"], plain["needs"]
@@ -87,26 +87,25 @@ def plan(config: PoolConfig, items: Sequence[Item] = ()) -> Work:
         "layout": LAYOUT,
         "config": plain,
         "files": read,
-        "items": digest([list(item.parts) for item in items]) if items else None,
+        "items": items_of(config),
         "versions": {"composer": __version__, "pyarrow": pa.__version__},
     }
-    return Work(config, found, made_of)
+    return Work(config, made_of)
 
 
-def build(work: Work, items: Sequence[Item], families: Mapping[str, str], out: Path, drive: Driver, told: Told) -> bool:
+def build(work: Work, out: Path, drive: Driver, told: Told) -> bool:
     """Builds the pool folder `out`; False where it is there already.
 
     Args:
         work: What `plan` gave.
-        items: As there.
-        families: Family → the benchmarks that have it.
         out: Where the pool goes. `.OUT.building` beside it holds what is done so far.
         drive: What runs the shards.
         told: Is told how far it is.
 
     Raises:
-        OutputError: `out` holds something else.
+        OutputError: `out` holds something else, or another process builds it.
         PoolError: A source cannot be read to its end, no row is kept, or the disk is full.
+        NeedsError: What lies on the hub cannot be reached.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not (out / "pool.json").is_file():
@@ -114,18 +113,16 @@ def build(work: Work, items: Sequence[Item], families: Mapping[str, str], out: P
         if read_json(out / "pool.json").get("made_of") == work.digest:
             return False
         raise OutputError(f"out={out} holds another pool: choose another out=, or remove it")
-    with _folder(out, work.digest) as folder:
-        if not (folder / "asked.json").exists():
-            write_json(folder / "asked.json", {
-                "config": _plain(work.config), "families": dict(families),
-                "items": [[item.benchmark, item.id, list(item.parts)] for item in items],
-            })  # fmt: skip
-        _shards(work, folder, drive, told)
-        parts, facts = _done(work, folder)
-        finish(folder, work.config, parts, {**facts, "made_of": work.digest, "sources_files": work.made_of["files"]}, drive, told)
+    with writing(), _folder(out, work.digest) as folder:
+        if not (folder / "pool.json").exists():  # else it was killed between its last step and its new name
+            asked = _asked(work, folder, told)
+            _shards(asked, folder, drive, told)
+            parts, sources = _done(work, asked, folder)
+            facts = {"sources": sources, "made_of": work.digest, "files": work.made_of["files"]}
+            finish(folder, work.config, parts, {**facts, "benchmarks": asked["benchmarks"]}, drive, told)
         for name in ("done", "parts"):
-            shutil.rmtree(folder / name)
-        for name in ("asked.json", "signatures.bin", "made_of", "lock"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        for name in ("asked.json", "signatures.bin", "lock", "made_of"):
             (folder / name).unlink(missing_ok=True)
         if out.exists():
             out.rmdir()
@@ -133,15 +130,34 @@ def build(work: Work, items: Sequence[Item], families: Mapping[str, str], out: P
     return True
 
 
-def _shards(work: Work, folder: Path, drive: Driver, told: Told) -> None:
-    left = [shard for shard in work.shards if not (folder / "done" / f"{shard.number:06d}.json").exists()]
-    at = len(work.shards) - len(left)
-    told("curating", at, len(work.shards))
+def _asked(work: Work, folder: Path, told: Told) -> dict[str, Any]:
+    """What all shards are curated by: found out once, so that what goes on later goes on with the same."""
+    path = folder / "asked.json"
+    if not path.exists():
+        told("looking at the sources", 0, 1)
+        items = read_items(work.config)
+        found = shards([Source(name, of) for name, of in work.config.sources.items()], work.config.path)
+        write_json(path, {
+            "config": _plain(work.config),
+            "families": families(work.config),
+            "benchmarks": dict(Counter(item.benchmark for item in items)),
+            "items": [[item.benchmark, item.id, list(item.parts)] for item in items],
+            "shards": [asdict(shard) for shard in found],
+        })  # fmt: skip
+    asked: dict[str, Any] = read_json(path)
+    return asked
+
+
+def _shards(asked: Mapping[str, Any], folder: Path, drive: Driver, told: Told) -> None:
+    every = [Shard(**{**one, "span": Span(**one["span"])}) for one in asked["shards"]]
+    left = [shard for shard in every if not (folder / "done" / f"{shard.number:06d}.json").exists()]
+    at = len(every) - len(left)
+    told("curating", at, len(every))
 
     def advance() -> None:
         nonlocal at
         at += 1
-        told("curating", at, len(work.shards))
+        told("curating", at, len(every))
 
     drive(partial(_curate, folder), left, advance)
 
@@ -160,18 +176,17 @@ def _curator(folder: Path) -> Curator:
     return Curator(config, partial(count_tokens, config.tokenizer), found, asked["families"])
 
 
-def _done(work: Work, folder: Path) -> tuple[list[Part], dict[str, Any]]:
+def _done(work: Work, asked: Mapping[str, Any], folder: Path) -> tuple[list[Part], dict[str, Any]]:
     """The parts of all shards, in order, and what was read and thrown out by source."""
-    parts, sources = list[Part](), {name: {"read": 0, "rejects": Counter[str]()} for name in work.config.sources}
-    for shard in work.shards:
-        done = read_json(folder / "done" / f"{shard.number:06d}.json")
-        of: Any = sources[done["source"]]
+    parts = list[Part]()
+    sources: dict[str, Any] = {name: {"read": 0, "rejects": Counter[str]()} for name in work.config.sources}
+    for number in range(len(asked["shards"])):
+        done = read_json(folder / "done" / f"{number:06d}.json")
+        of = sources[done["source"]]
         of["read"] += done["read"]
         of["rejects"].update(done["rejects"])
-        parts += [
-            Part(folder / "parts" / f"{shard.number:06d}-{at:04d}.rows.arrow") for at in range(done["parts"])
-        ]
-    return parts, {"sources": sources}
+        parts += [Part(folder / "parts" / f"{number:06d}-{at:04d}.rows.arrow") for at in range(done["parts"])]
+    return parts, sources
 
 
 @contextmanager

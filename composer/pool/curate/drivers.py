@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol
 
@@ -30,25 +32,26 @@ def local(workers: int) -> Driver:
     """In so many processes of this machine; of one worker, in this one."""
 
     def run(function: Callable[[Any], None], items: Sequence[Any], advance: Callable[[], None]) -> None:
-        with _told():
-            if workers == 1 or len(items) < 2:
-                for item in items:
-                    function(item)
-                    advance()
-                return
-            # Threads of Arrow and of the tokeniser do not survive a fork.
-            pool = ProcessPoolExecutor(
-                min(workers, len(items)), get_context("spawn"), initializer=_begun, initargs=(os.getpid(),)
-            )
-            try:
-                futures = [pool.submit(function, item) for item in items]
-                for future in futures:
-                    future.add_done_callback(lambda done: advance() if done.exception() is None else None)
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        if workers == 1 or len(items) < 2:
+            for item in items:
+                function(item)
+                advance()
+            return
+        # Threads of Arrow and of the tokeniser do not survive a fork.
+        pool = ProcessPoolExecutor(
+            min(workers, len(items)), get_context("spawn"), initializer=_begun, initargs=(os.getpid(),)
+        )
+        try:
+            for done in as_completed([pool.submit(function, item) for item in items]):
+                done.result()
+                advance()
+        except BrokenProcessPool as error:
+            raise PoolError(
+                "a worker was killed, perhaps for want of memory: what is done is kept, and the same command goes on; "
+                "fewer --workers take less"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     return run
 
@@ -63,7 +66,7 @@ def ray(workers: int) -> Driver:
         import ray as loaded
         from ray import data
     except ImportError as error:
-        raise NeedsError("launcher=ray needs the package ray: pip install 'composer-llm[ray]'") from error
+        raise NeedsError("launcher=ray needs the package ray: pip install 'composer-mix[ray]'") from error
 
     def run(function: Callable[[Any], None], items: Sequence[Any], advance: Callable[[], None]) -> None:
         if not items:
@@ -90,18 +93,15 @@ def ray(workers: int) -> Driver:
     return run
 
 
-class _told:  # noqa: N801  # a context manager that is used as a word
-    """What the system says of a full disk is told as an error of the pool."""
-
-    def __enter__(self) -> None:
-        """Nothing."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        """Tells it."""
-        if isinstance(error, OSError) and not isinstance(error, ComposerError):
-            raise PoolError(
-                f"the pool cannot be written: {error}; what is done is kept, and the same command goes on"
-            ) from error
+@contextmanager
+def writing() -> Iterator[None]:
+    """Tells what the system says of a full disk, or of a folder that may not be written, as an error of the pool."""
+    try:
+        yield
+    except OSError as error:
+        raise PoolError(
+            f"the pool cannot be written: {error}; what is done is kept, and the same command goes on"
+        ) from error
 
 
 def _begun(parent: int) -> None:

@@ -21,7 +21,7 @@ from composer.errors import PoolError
 from composer.pool.curate.drivers import Driver
 from composer.pool.curate.gather import Destination, Repeats, destinations, in_order, index_table, strata_of
 from composer.pool.curate.parts import Part, read_keys
-from composer.pool.curate.weed import KINDS, duplicates
+from composer.pool.curate.weed import REASONS, duplicates
 from composer.pool.duplicates.same import Places
 
 VERSION = 2
@@ -102,9 +102,9 @@ def _facts(
     for place, name in enumerate(config.sources):
         mine = sections == place
         rejects = Counter(sources[name]["rejects"])
-        for kind, told in enumerate(KINDS):
+        for kind, reason in enumerate(REASONS):
             if repeats := int((mine & (why == kind)).sum()):
-                rejects["duplicate: near" if told == "near" else f"duplicate: same {told}"] += repeats
+                rejects[reason] += repeats
         sources[name] = {
             **sources[name],
             "kept": int((mine & (kept < 0)).sum()),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from composer.pool.curate.parts import Part
 from composer.pool.curate.content import hex_ids
 from composer.pool.curate.rejects import rejected_rows, write_rejects, write_table
-from composer.pool.curate.weed import KINDS, id_words
+from composer.pool.curate.weed import REASONS, id_words
 from composer.pool.duplicates.same import Places
 from composer.pool.hashes import standings
 from composer.pool.index import INDEX_SCHEMA
@@ -123,9 +123,9 @@ class Repeats:
     Attributes:
         number: Of the part.
         part: The part.
-        sections: Names of the sources that its rows are of, (n,) one a row.
+        section: The name of the source that its rows are of.
         places: (n,) of the rows, sorted.
-        reasons: (n,) a place in `KINDS` each.
+        reasons: (n,) a place in `REASONS` each.
         kept: (n,) the id of the row that is kept in each one's stead.
     """
 
@@ -142,7 +142,7 @@ class Repeats:
         if path.exists():
             return
         rows = self.part.take(self.places)
-        reasons = [f"duplicate: same {KINDS[at]}" if KINDS[at] != "near" else "duplicate: near" for at in self.reasons]
+        reasons = [REASONS[at] for at in self.reasons]
         table = rejected_rows(
             self.section, rows["file"].to_pylist(), rows["line"].to_numpy(), rows, reasons, hex_ids(self.kept).to_pylist()
         )

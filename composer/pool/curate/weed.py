@@ -16,6 +16,7 @@ from composer.pool.duplicates.near import BANDS
 from composer.pool.duplicates.same import Places
 
 KINDS = ("id", "row", "prompt", "near")  # in the order in which they are looked for
+REASONS = ("duplicate: exact", "duplicate: same row", "duplicate: same prompt", "duplicate: near")  # of each
 
 
 def ranks(keys: pa.Table, config: PoolConfig) -> Places:

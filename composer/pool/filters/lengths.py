@@ -40,13 +40,18 @@ def answer(batch: Batch, *, least: int = 1) -> Reasons:
 @rule("length_ratio")
 def length_ratio(batch: Batch, *, column: str = "original", least: float = 0.3, most: float = 3.0) -> Reasons:
     """Characters of a translated row over those of its original, in `column`; rows without an original are kept."""
-    original = np.asarray(pc.fill_null(pc.utf8_length(_column(batch, column)), 0)).astype(float)
+    original = np.asarray(pc.fill_null(pc.utf8_length(column_of(batch, column)), 0)).astype(float)
     size = np.asarray(pc.utf8_length(batch.response))
     ratio = size / np.maximum(original, 1)
     return {"too short": (original > 0) & (ratio < least), "too long": (original > 0) & (ratio > most)}
 
 
-def _column(batch: Batch, name: str) -> pa.Array:
+def column_of(batch: Batch, name: str) -> pa.Array:
+    """(n,) a column of the rows beside their messages.
+
+    Raises:
+        PoolError: They have none of that name.
+    """
     if name not in batch.table.column_names:
         raise PoolError(f"a filter needs the column {name}: the rows have {', '.join(batch.table.column_names)}")
     return batch.table[name].combine_chunks()

@@ -50,8 +50,10 @@ class Label:
             if found.group() == MODE:
                 pieces.append(_same(MODE, rows))
                 continue
-            value = pc.utf8_trim_whitespace(columns[path])
-            value = pc.if_else(pc.equal(value, ""), pa.scalar(None, pa.string()), value)
+            trimmed = pc.utf8_trim_whitespace(columns[path])
+            # A value that must be one of some is taken as it stands: another way of writing it is a fault to look at.
+            value = columns[path] if path in self.names else trimmed
+            value = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), value)
             if path in self.names:
                 value = _named(path, value, self.names[path], problems)
             if default is not None:

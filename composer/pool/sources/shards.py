@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from composer.checks import listed
 from composer.config_pool import HubConfig
 from composer.errors import NeedsError, PoolError
 from composer.pool.sources.columns import NotThatKind
 from composer.pool.sources.declared import Source
 from composer.pool.sources.reading import PACKED, ROWS, Raw, Span, format_of, read
 
+CONFIG = "hub.config"  # the path at which a row of the hub has the name of its config
 SHARD_ROWS = 1 << 16  # of Parquet, about
 SHARD_BYTES = 1 << 26  # of JSON lines
 
@@ -61,22 +65,26 @@ def files(source: Source, path: str | None) -> list[Path]:
     """The files of a source, sorted by pattern, then by name.
 
     Raises:
-        PoolError: A pattern has none.
+        PoolError: There is none.
     """
     below = Path(str(path)).expanduser()
-    if below.is_file():
-        return [below]
+    return [below] if below.is_file() else matching(source.config.files, below, f"pool.sources.{source.name}")
+
+
+def matching(patterns: Sequence[str], below: Path, key: str) -> list[Path]:
+    """The files that patterns name below a folder, by pattern, then by name; `key` is what asks for them.
+
+    Raises:
+        PoolError: There is none.
+    """
     found = list[Path]()
-    for pattern in source.config.files:
-        some = sorted(file for file in below.glob(pattern) if file.is_file() and file not in found)
-        if not some and len(source.config.files) == 1 or not below.is_dir():
-            raise PoolError(
-                f"pool.sources.{source.name}.files: {pattern} names no file below {below}; "
-                "correct it, or pool.path, which COMPOSER_DATA sets"
-            )
-        found += some
+    for pattern in patterns:
+        found += sorted(file for file in below.glob(pattern) if file.is_file() and file not in found)
     if not found:
-        raise PoolError(f"pool.sources.{source.name}.files: {', '.join(source.config.files)} name no file in {below}")
+        raise PoolError(
+            f"{key}.files is {', '.join(patterns)}: there is no such file below {below}; correct it, or pool.path, "
+            "which COMPOSER_DATA sets"
+        )
     return found
 
 
@@ -134,34 +142,65 @@ def _lines(file: Path) -> list[Span]:
 
 
 def _of_hub(hub: HubConfig) -> Iterator[tuple[str, Span]]:
-    count = _stream(hub).num_shards
-    name = hub.id if hub.config is None else f"{hub.id}/{hub.config}"
-    yield from ((name, Span(number, count)) for number in range(count))
+    for config in _configs(hub):
+        count = _stream(hub, config).num_shards
+        name = hub.id if config is None else f"{hub.id}/{config}"
+        yield from ((name, Span(number, count)) for number in range(count))
+
+
+def _configs(hub: HubConfig) -> list[str | None]:
+    """The configs of a data set that its section names, of which `*` stands for any letters."""
+    if hub.config is None or "*" not in hub.config:
+        return [hub.config]
+    from datasets import get_dataset_config_names
+
+    with _reached(hub):
+        names: list[str] = get_dataset_config_names(hub.id, revision=hub.revision)
+    if not (found := sorted(fnmatch.filter(names, hub.config))):
+        raise PoolError(f"the data set {hub.id} has no config {hub.config}: it has {listed(names)}")
+    return [*found]
 
 
 def _from_hub(source: Source, shard: Shard) -> Iterator[Raw]:
-    assert source.config.hub is not None and shard.span.end is not None
-    part = _stream(source.config.hub).shard(num_shards=shard.span.end, index=shard.span.start)
+    hub = source.config.hub
+    assert hub is not None and shard.span.end is not None
+    config = shard.file.removeprefix(hub.id).removeprefix("/") or None
+    with _reached(hub):
+        part = _stream(hub, config).shard(num_shards=shard.span.end, index=shard.span.start)
+        for done, table in _tables(part):
+            columns = {name: column for name, column in source.columns.items() if column.path != CONFIG}
+            names = {column.steps[0].removesuffix("[]") for column in columns.values()}
+            if absent := sorted(names - set(table.column_names)):
+                raise PoolError(f"{shard.file} has no column {listed(absent)}: it has {listed(table.column_names)}")
+            try:
+                found = {name: column.of_table(table) for name, column in columns.items()}
+            except NotThatKind as error:
+                raise PoolError(f"{shard.file}: {error}") from error
+            told = pa.repeat(pa.scalar(config, pa.string()), len(table))
+            found |= {name: told for name, column in source.columns.items() if column.path == CONFIG}
+            yield Raw(pa.table(found), np.arange(done + 1, done + 1 + len(table)))
+
+
+def _tables(part: Any) -> Iterator[tuple[int, pa.Table]]:
+    """(rows before, some rows) of a stream."""
     done = 0
     for table in part.with_format("arrow").iter(batch_size=ROWS):
-        names = {column.steps[0].removesuffix("[]") for column in source.columns.values()}
-        if absent := sorted(names - set(table.column_names)):
-            raise PoolError(
-                f"{shard.file} has no column {', '.join(absent)}: it has {', '.join(table.column_names)}"
-            )
-        try:
-            asked = pa.table({name: column.of_table(table) for name, column in source.columns.items()})
-        except NotThatKind as error:
-            raise PoolError(f"{shard.file}: {error}") from error
-        yield Raw(asked, np.arange(done + 1, done + 1 + len(table)))
+        yield done, table
         done += len(table)
 
 
-def _stream(hub: HubConfig) -> Any:
+def _stream(hub: HubConfig, config: str | None) -> Any:
     from datasets import load_dataset
 
+    with _reached(hub):
+        return load_dataset(hub.id, config, split=hub.split, revision=hub.revision, streaming=True)
+
+
+@contextmanager
+def _reached(hub: HubConfig) -> Iterator[None]:
+    """Tells a data set that cannot be read as what the pool needs."""
     try:
-        return load_dataset(hub.id, hub.config, split=hub.split, revision=hub.revision, streaming=True)
+        yield
     except (OSError, ValueError) as error:
         raise NeedsError(
             f"the data set {hub.id} cannot be read: {error}\npool sources on the hub need the network; a gated set wants "

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from composer.trial import equality
-from composer.trial.equality import same_answer
+from composer.answers.equality import same_answer
 
 
 @pytest.mark.parametrize(

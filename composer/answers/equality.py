@@ -23,7 +23,7 @@ from typing import Any
 SECONDS = 10.0  # for one comparison; a child's start comes on top
 START_SECONDS = 120.0
 MEMORY = 8 << 30  # bytes of address space of the child
-LONGEST = 400  # characters; nothing longer is a formula that somebody stated as an answer
+LONGEST = 400  # characters; nothing longer is a formula or a number that somebody stated as an answer
 
 _NUMBER = re.compile(r"(?P<number>[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)\s*(?P<unit>%|°|[가-힣]{0,4})")
 _SPACES = re.compile(r"\\[,;:! ]|\s+|~")
@@ -63,7 +63,8 @@ def normal(text: str) -> str:
 
 
 def _number(text: str) -> tuple[Fraction, str] | None:
-    match = _NUMBER.fullmatch(text)
+    # Models repeat digits without end, and Python refuses to read thousands of them.
+    match = _NUMBER.fullmatch(text) if len(text) <= LONGEST else None
     return (Fraction(match["number"].replace(",", "")), match["unit"].replace("%", "")) if match else None
 
 
@@ -107,7 +108,7 @@ class _Checker:
         if self.child is not None and self.owner == os.getpid() and self.child.poll() is None:
             return self.child
         self.child = subprocess.Popen(
-            [sys.executable, "-m", "composer.trial.equality"],
+            [sys.executable, "-m", "composer.answers.equality"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.owner = os.getpid()

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.trial.replies import boxes, read, stated_answer, stated_letter
+from composer.answers.replies import boxes, read, stated_answer, stated_letter
 
 OPTIONS = ["서울", "부산", "대구", "광주"]
 
