@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ INTERRUPTED = 130
 
 VERBS: dict[str, str] = {
     "list": "recipes, pools, mixtures, models, trainers and benchmarks to choose from",
+    "pool": "read, curate and index a pool's sources, or inspect one: POOL/{rows, rejects, index.parquet, pool.json}",
     "compose": "build one mixture: OUT/{data/*.parquet, manifest.json, README.md}",
     "plan": "arms × seeds, rows, tokens and expected time; runs nothing",
     "run": "run the recipe; run again, it goes on where it stopped",
@@ -73,7 +75,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "fit":
             _fit_arguments(verb)
             continue
-        verb.add_argument("recipe", nargs="?", metavar="RECIPE", help="one of `composer list`")
+        told = "one of `composer list`" + ("; or `inspect`, and the folder of a pool" if name == "pool" else "")
+        verb.add_argument("recipe", nargs="?", metavar="RECIPE|inspect" if name == "pool" else "RECIPE", help=told)
         verb.add_argument(
             "overrides", nargs="*", metavar="key=value", help="Hydra overrides, such as mixture.size=50000"
         )
@@ -83,7 +86,22 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument(
                 "--workers", type=int, default=1, help="threads that read the pool (the result is the same)"
             )
+        if name == "pool":
+            _pool_arguments(verb)
     return parser
+
+
+def _pool_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that curate (the result is the same)"
+    )
+    shown = verb.add_argument_group("of `pool inspect`: rows to show")
+    for name, told in (("category", "of the pool"), ("stratum", "of the pool"), ("mode", "think or no_think"),
+                       ("reason", "thrown out for it; how it begins is enough, `all` is any"),
+                       ("source", "of these rows; of those thrown out, the section's name")):  # fmt: skip
+        shown.add_argument(f"--{name}", help=told)
+    shown.add_argument("--rows", type=int, default=3, help="how many; 3")
+    shown.add_argument("--seed", type=int, default=0, help="which")
 
 
 def _fit_arguments(verb: argparse.ArgumentParser) -> None:
@@ -113,6 +131,14 @@ def _request(given: argparse.Namespace) -> Request:
     recipe, overrides = getattr(given, "recipe", None), list(getattr(given, "overrides", ()))
     if recipe is not None and ("=" in recipe or recipe.startswith("~")):
         recipe, overrides = None, [recipe, *overrides]
+    run = Path(given.run) if getattr(given, "run", None) else None
+    inspects = given.verb == "pool" and recipe == "inspect"
+    if inspects:
+        recipe = None
+        if overrides and "=" not in overrides[0]:
+            run, overrides = Path(overrides[0]), overrides[1:]
+            if overrides:
+                raise RequestError(f"composer pool inspect {run} takes no {overrides[0]}: the folder says what it holds")
     named = [text for text in overrides if text.startswith("recipes=")]
     if named:
         recipe, overrides = named[-1].removeprefix("recipes="), [text for text in overrides if text not in named]
@@ -123,10 +149,10 @@ def _request(given: argparse.Namespace) -> Request:
         overrides=tuple(overrides),
         json=given.json,
         print_config=getattr(given, "cfg", None) is not None,
-        run=Path(given.run) if getattr(given, "run", None) else None,
+        run=run,
         arm=getattr(given, "arm", None),
         workers=getattr(given, "workers", 1),
-        options=vars(given) if given.verb == "fit" else {},
+        options={**vars(given), "inspect": inspects} if given.verb in {"fit", "pool"} else {},
     )
 
 

@@ -326,13 +326,15 @@ class FindingsConfig:
 
 @dataclass
 class LauncherConfig:
-    """How trials share the machine. Nothing here changes a result."""
+    """How trials share the machine, and what curates pools. Nothing here changes a result."""
 
+    kind: str = "local"  # local | ray: curates pools on the machines of a Ray cluster
     workers: int = 2
     threads: int = 1
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
+        yield from one_of("launcher.kind", self.kind, ("local", "ray"))
         for name in ("workers", "threads"):
             if getattr(self, name) < 1:
                 yield f"launcher.{name} is {getattr(self, name)}: it must be at least 1"

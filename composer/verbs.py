@@ -36,7 +36,7 @@ class Request:
     run: Path | None = None
     arm: str | None = None
     workers: int = 1
-    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit` and `pool`
 
 
 def list_(request: Request, console: Console) -> int:
@@ -54,6 +54,39 @@ def list_(request: Request, console: Console) -> int:
         for name, told in names.items():
             table.add_row(f"  {name}", f"[dim]{escape(told)}[/]")
         console.print(table, "")
+    return 0
+
+
+def pool_(request: Request, console: Console) -> int:
+    """Builds a pool from its sources, or goes on with it; or shows what is in one, and what was thrown out."""
+    from composer.pool.inspect import Asked, inspect
+    from composer.report.pool import show_pool, show_rows
+
+    if request.workers < 1:
+        raise RequestError(f"--workers is {request.workers}: it must be at least 1")
+    if request.run is not None:
+        from composer.pool import Pool
+
+        pool = Pool.open(request.run.expanduser())
+    else:
+        recipe = _load(request, console)
+        if recipe is None:
+            return 0
+        pool = _open_pool(recipe) if request.options["inspect"] else _built_pool(recipe, request.workers)
+    if not request.options["inspect"]:
+        if request.json:
+            _print_json({"path": str(pool.path), **pool.facts})
+            return 0
+        show_pool(pool.facts, console)
+        console.print(f"pool: [bold]{escape(str(pool.path))}[/]", highlight=False)
+        return 0
+    asked = Asked(**{name: request.options[name] for name in Asked.names()})
+    found = inspect(pool, asked)
+    if request.json:
+        _print_json({"path": str(pool.path), **pool.facts, "sample": found.to_pylist()})
+        return 0
+    show_pool(pool.facts, console)
+    show_rows(found, asked, console)
     return 0
 
 
@@ -119,6 +152,8 @@ def run_(request: Request, console: Console) -> int:
     if recipe is None:
         return 0
     check_needs(recipe)
+    if recipe.config.launcher.kind != "local":
+        raise RequestError(f"launcher is {recipe.config.launcher.kind}: it curates pools; trials take launcher=local")
     check_out(recipe.out, recipe.plain)
     pool = _open_pool(recipe)
     recipe = resumed(recipe)
@@ -168,7 +203,7 @@ def fit_(request: Request, console: Console) -> int:
     path = Path(given.get("recipe") or recipe_path(trained)).expanduser()
     if not given.get("no_recipe"):
         check_free(path, None, bool(given.get("force")))
-    with _steps() as progress:
+    with _steps("fitting") as progress:
         found = fit(trained, asked, progress)
     out = Path(given["out"]).expanduser() if given.get("out") else None
     if out is None and trained.kind == "run":
@@ -233,8 +268,28 @@ def _one_arm(recipe: Recipe, asked: str | None) -> str:
 def _open_pool(recipe: Recipe) -> Pool:
     from composer.pool import open_pool
 
-    with _counting() as progress:
+    with _steps("opening the pool") as progress:
         return open_pool(recipe.config.pool, progress)
+
+
+def _built_pool(recipe: Recipe, workers: int) -> Pool:
+    """The recipe's pool, built in `out`, else in the cache, where it has sources."""
+    from composer.pool import Pool, open_pool
+    from composer.pool.curate.build import build, plan
+    from composer.pool.curate.drivers import local, ray
+    from composer.pool.open import cached
+
+    config, out = recipe.config.pool, recipe.config.out
+    if config.kind != "sources" and out:
+        raise RequestError(f"out={out}: only a pool of sources goes where you say; pool={config.name} is {config.kind}")
+    with _steps("looking at the sources") as progress:
+        if config.kind != "sources":
+            return open_pool(config, progress)
+        work = plan(config)
+        path = Path(out).expanduser() if out else cached(work)
+        drive = ray(workers) if recipe.config.launcher.kind == "ray" else local(workers)
+        build(work, path, drive, progress)
+        return Pool.open(path)
 
 
 def _pool_if_here(recipe: Recipe) -> Pool | None:
@@ -248,25 +303,8 @@ def _pool_if_here(recipe: Recipe) -> Pool | None:
 
 
 @contextmanager
-def _counting() -> Iterator[Callable[[str, int], None]]:
-    """A spinner with a count, on a terminal only."""
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    errors = Console(stderr=True)
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed:,} rows"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("opening the pool", total=None, visible=False)
-        yield lambda told, done: bar.update(task, description=told, completed=done, visible=True)
-
-
-@contextmanager
-def _steps() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar, on a terminal only, once the work takes longer than `PATIENCE`."""
+def _steps(told: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar with what is being done, at first `told`, on a terminal only, once the work takes longer than `PATIENCE`."""
     from threading import Timer
 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -274,7 +312,7 @@ def _steps() -> Iterator[Callable[[str, int, int], None]]:
     errors = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task("fitting", total=None, visible=False)
+        task = bar.add_task(told, total=None, visible=False)
         later = Timer(PATIENCE, lambda: bar.update(task, visible=True))
         later.daemon = True
         later.start()

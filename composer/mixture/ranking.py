@@ -8,14 +8,26 @@ from numpy.typing import NDArray
 from composer.pool.hashes import GOLDEN, mix, standings
 from composer.pool.index import Index
 
+BLOCK_BITS = np.uint64(8)
+
+
 def rank_keys(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Each row's key, by which a stratum's rows are ranked; equal only where the hashes are.
 
-    A pool's rows lie in the order of seed 0. Another seed begins elsewhere in that order and goes round, so that the
-    rows of any mixture lie together, and are read at once.
+    A pool's rows lie in the order of seed 0. Another seed shuffles 256 blocks of that order, and begins elsewhere in
+    each. So seeds give all but unrelated orders, and yet the first rows of each lie in few runs, which are read at once.
     """
-    start = mix(np.array([seed], np.uint64) * GOLDEN)
-    return standings(hashes) - start
+    stands = standings(hashes)
+    if seed == 0:
+        return stands
+    width = np.uint64(64) - BLOCK_BITS
+    state = mix(np.array([seed], np.uint64) * GOLDEN)
+    draws = mix(state + np.arange(1, 2 ** int(BLOCK_BITS) + 1, dtype=np.uint64) * GOLDEN)
+    place = np.empty(len(draws), np.uint64)
+    place[np.argsort(draws, kind="stable")] = np.arange(len(draws), dtype=np.uint64)
+    within = (stands - state) & ((np.uint64(1) << width) - np.uint64(1))
+    shuffled: NDArray[np.uint64] = (place[stands >> width] << width) | within
+    return shuffled
 
 
 def export_keys(rank: NDArray[np.uint64], copies: NDArray[np.int64]) -> NDArray[np.uint64]:

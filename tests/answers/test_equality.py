@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer.trial import equality
+from composer.answers import equality
 from composer.answers.equality import same_answer
 
 
@@ -91,3 +91,8 @@ def test_an_answer_that_never_ends_computing_is_wrong_and_ends(monkeypatch):
     assert time.monotonic() - started < 5
     monkeypatch.undo()
     assert same_answer("\\frac{4}{8}", "\\frac{1}{2}")
+
+
+def test_digits_without_end_are_an_answer_like_any_other():
+    assert not same_answer("3" * 6000, "3")
+    assert same_answer("3" * 6000, "3" * 6000)

@@ -169,7 +169,7 @@ def test_the_digest_is_of_the_ids_in_order() -> None:
 def test_seeds_choose_different_rows_in_different_orders() -> None:
     index = index_of(grid(mcqa=[2000]))
     one, two = (set(chosen(index, compose(index, by_rows({"mcqa": 1000}, seed=seed)))) for seed in (0, 1))
-    assert 420 < len(one & two) < 580
+    assert 380 < len(one & two) < 620  # half of them; it is 256 blocks that are shuffled
 
 
 def test_the_export_is_a_shuffle_even_where_a_category_is_scarcely_sampled() -> None:

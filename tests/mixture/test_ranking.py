@@ -29,7 +29,24 @@ def test_seeds_and_copies_give_unrelated_orders() -> None:
     second = export_keys(zero, np.ones(len(WORDS), np.int64))
     orders = [keys.argsort().argsort() for keys in (WORDS, zero, one, first, second)]
     related = np.corrcoef(orders) - np.eye(len(orders))
+    # Between seeds it is 256 blocks that are shuffled, not single rows.
+    assert abs(related[1, 2]) < 4 / np.sqrt(256)
+    related[1, 2] = related[2, 1] = 0
     assert abs(related).max() < 4 / np.sqrt(len(WORDS))
+
+
+def test_samples_of_two_seeds_share_as_many_rows_as_chance_has_it() -> None:
+    share, samples = 0.02, [rank_keys(WORDS, seed) < np.uint64(0.02 * 2**64) for seed in range(200)]
+    both = [(one & other).sum() for at, one in enumerate(samples) for other in samples[:at]]
+    assert abs(np.mean(samples) - share) < 0.001
+    assert abs(np.mean(both) / (len(WORDS) * share**2) - 1) < 0.15
+
+
+def test_the_first_rows_of_a_seed_lie_in_few_runs_of_the_order_of_seed_0() -> None:
+    order = rank_keys(WORDS, 0).argsort()
+    for seed in range(10):
+        taken = np.isin(order, rank_keys(WORDS, seed).argsort()[: len(WORDS) // 100])
+        assert (np.diff(taken.astype(int)) == 1).sum() <= 8
 
 
 @given(pools(), st.integers(0, 2**63 - 1), st.integers(0, 60), st.sampled_from([2, 5, 2**63]))

@@ -19,9 +19,13 @@ from composer.pool.filters.rules import parameters
 from composer.pool.store import MESSAGES
 
 
+def count(messages):
+    return np.array([sum(len(turn["content"]) for turn in turns) for turns in messages.to_pylist()], np.int64)
+
+
 def rows(*responses, prompt="질문", **columns):
     turns = [[{"role": "user", "content": prompt}, {"role": "assistant", "content": one}] for one in responses]
-    return Batch(pa.table({"messages": pa.array(turns, MESSAGES), **columns}))
+    return Batch(pa.table({"messages": pa.array(turns, MESSAGES), **columns}), count)
 
 
 def chats(*conversations):
@@ -146,15 +150,35 @@ def test_what_only_looks_like_an_image_is_none():
 
 
 def test_lengths():
-    batch = rows("가" * 10, "가" * 100, n_tokens=[5, 50], original=["x" * 10, None])
+    batch = rows("가" * 10, "가" * 100, original=["x" * 10, None])
     assert reasons(batch, "characters", least=20) == ["too short", None]
     assert reasons(batch, "characters", most=50) == [None, "too long"]
-    assert reasons(batch, "tokens", least=10, most=40) == ["too short", "too long"]
+    assert reasons(batch, "tokens", least=20, most=40) == ["too short", "too long"]
     assert reasons(batch, "length_ratio", least=1.5) == ["too short", None]
     assert reasons(batch, "length_ratio", most=0.5) == ["too long", None]
-    for name in ("tokens", "length_ratio"):
-        with pytest.raises(PoolError, match="column"):
-            RULES[name](rows("답"))
+    with pytest.raises(PoolError, match="column original"):
+        RULES["length_ratio"](rows("답"))
+    with pytest.raises(PoolError, match="no tokeniser"):
+        RULES["tokens"](Batch(rows("답").table))
+
+
+def test_a_response_must_end_on_the_right_answer():
+    told = {
+        "모두 9 + 7 = 16개입니다.": ("16", True),
+        "넓이는 200m^2이다.": ("200", True),
+        "6개의 봉지가 필요합니다 (3x6=18).": ("6", True),
+        "25센트짜리 동전은 70개입니다.": ("70.0", True),
+        "49개의 1센트짜리 동전이 있습니다.": ("49", True),
+        "#### 1,218": ("계산 <<1>>\n#### 1218", True),
+        "답은 3/4입니다.": ("0.75", True),
+        "따라서 39개이고, 남은 것은 8개입니다.": ("39", False),
+        "28과 54 사이의 차이는": ("26.0", False),
+        "모르겠습니다.": ("3", False),
+        "정답: \\boxed{12}, 3번 확인함": ("12", True),
+        "무엇이든": (None, True),
+    }
+    batch = rows(*told, gold=[gold for gold, _ in told.values()])
+    assert reasons(batch, "gold_answer") == [None if right else "another answer" for _, right in told.values()]
 
 
 def test_answers_that_are_missing_or_cut_off():
@@ -178,7 +202,7 @@ def test_the_first_reason_is_told_and_rules_have_defaults():
 
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_takes_an_empty_batch_and_says_what_it_does(name):
-    batch = rows(n_tokens=pa.array([], pa.int32()), original=pa.array([], pa.string()))
+    batch = rows(original=pa.array([], pa.string()), gold=pa.array([], pa.string()))
     assert all(len(mask) == 0 for mask in RULES[name](batch).values()) and RULES[name].__doc__
 
 

@@ -1,14 +1,12 @@
 """Pools: built whole, deterministic, read by position; rows of the user's own."""
 
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.config import PoolConfig
+from composer.config_pool import HubConfig, PoolConfig, SourceConfig
 from composer.errors import NeedsError, PoolError
 from composer.pool import Index, Pool, Row, build_pool, open_pool, row_hash
 
@@ -16,12 +14,12 @@ from composer.pool import Index, Pool, Row, build_pool, open_pool, row_hash
 def rows(count, category="a"):
     for number in range(count):
         yield Row(
-            (("user", f"q{number}"), ("assistant", "<think>x</think>y")), category, f"s{number % 3}", "test", "think"
+            (("user", f"q{number}"), ("assistant", "<think>x</think>y")), category, f"s{number % 3}", "test"
         )
 
 
-def count_tokens(conversations):
-    return [sum(len(turn["content"]) for turn in turns) for turns in conversations]
+def count_tokens(messages):
+    return np.array([sum(len(turn["content"]) for turn in turns) for turns in messages.to_pylist()], np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -85,35 +83,9 @@ def test_tokens_are_what_the_model_reads(mini):
     assert [len(example.ids) for example in examples] == table["n_tokens"].to_pylist()
 
 
-def test_files_of_rows_become_a_pool(tmp_path):
-    file = tmp_path / "mine.jsonl"
-    turns = [{"role": "user", "content": "안녕"}, {"role": "assistant", "content": "안녕하세요"}]
-    file.write_text(json.dumps({"messages": turns, "category": "daily"}) + "\n\n", encoding="utf-8")
-    pool = open_pool(PoolConfig(name="files", kind="files", path=str(file)))
-    assert pool.facts["categories"] == {"daily": {"all": 1}}
-    assert pool.take(np.array([0]))["mode"].to_pylist() == ["no_think"]
-
-
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ('{"category": "a"}', "row 1: messages is None"),
-        ('{"messages": [{"role": "user"}], "category": "a"}', "row 1: a turn is"),
-        ('{"messages": [{"role": "user", "content": "x"}]}', "row 1: category is None"),
-        ('{"messages": [{"role": "user", "content": "x"}], "category": "a", "mode": "maybe"}', "think, no_think"),
-        ("not json", "row 1: not JSON"),
-        ("[1]", "is not an object"),
-    ],
-)
-def test_a_bad_row_is_named(tmp_path, line, told):
-    file = tmp_path / "mine.jsonl"
-    file.write_text(line + "\n", encoding="utf-8")
-    with pytest.raises(PoolError, match=told.replace("[", r"\[")):
-        open_pool(PoolConfig(name="files", kind="files", path=str(file)))
-
-
 def test_a_folder_that_is_no_pool_and_a_hub_pool_are_refused(tmp_path):
     with pytest.raises(PoolError, match=r"lacks pool.json, index.parquet, rows"):
         open_pool(PoolConfig(name="folder", kind="folder", path=str(tmp_path)))
-    with pytest.raises(NeedsError, match="network"):
-        open_pool(PoolConfig(name="ko", kind="hub", sources={"mcqa": "HAERAE-HUB/KMMLU"}))
+    hub = SourceConfig(hub=HubConfig(id="HAERAE-HUB/KMMLU"), shape="messages", category="mcqa")
+    with pytest.raises(NeedsError, match="network, which reads HAERAE-HUB/KMMLU: build it once"):
+        open_pool(PoolConfig(name="ko", kind="sources", sources={"mcqa": hub}))

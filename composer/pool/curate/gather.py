@@ -112,8 +112,21 @@ def _destination(
 def index_table(keys: pa.Table, order: Places) -> pa.Table:
     """The pool's index: the keys of rows, in the pool's order."""
     told = keys.take(pa.array(order))
-    told = told.set_column(0, "id", hex_ids(told["id"].combine_chunks()))
-    return told.select(INDEX_SCHEMA.names).cast(INDEX_SCHEMA)
+    columns = {name: told[name].combine_chunks() for name in INDEX_SCHEMA.names}
+    columns["id"] = hex_ids(columns["id"])
+    for name in ("category", "stratum", "mode", "source"):
+        columns[name] = _sorted_values(columns[name])
+    return pa.table(columns).cast(INDEX_SCHEMA)
+
+
+def _sorted_values(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The column with the values that occur, sorted: the same whatever the order in which they were met."""
+    codes = np.asarray(column.indices)
+    values = column.dictionary.to_pylist()
+    used = sorted(np.unique(codes).tolist(), key=values.__getitem__)
+    place = np.zeros(max(len(values), 1), np.int32)
+    place[used] = np.arange(len(used))
+    return pa.DictionaryArray.from_arrays(pa.array(place[codes]), pa.array([values[at] for at in used], pa.string()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ REJECT_SCHEMA = pa.schema(
         ("source", pa.string()),  # the section's name
         ("file", pa.string()),
         ("line", pa.int64()),  # in a text file; else the row's number; from 1
-        ("reason", pa.string()),  # FILTER: WHAT, or a stage's name
+        ("reason", pa.string()),  # FILTER: WHAT, or what was wrong before filters
         ("detail", pa.string()),  # the row that is kept in its stead, the benchmark's item, the value; may be null
         ("category", pa.string()),  # null where it is not known
         ("messages", MESSAGES),  # null where none could be made
@@ -36,7 +36,7 @@ def broken_rows(source: str, file: str, broken: Sequence[Broken]) -> pa.Table:
             "source": [source] * len(broken),
             "file": [file] * len(broken),
             "line": [one.line for one in broken],
-            "reason": ["broken"] * len(broken),
+            "reason": ["broken row"] * len(broken),
             "detail": [one.reason for one in broken],
             "category": [None] * len(broken),
             "messages": [None] * len(broken),

@@ -27,7 +27,6 @@ from composer.pool.sources.reading import Raw
 from composer.pool.sources.shards import Shard, read_shard
 
 
-
 @dataclass(frozen=True, eq=False)
 class Curator:
     """What curating takes beside a shard.
@@ -85,7 +84,8 @@ class Curator:
         lines, bad, thrown = raw.lines, np.zeros(len(table), dtype=bool), list[pa.Table]()
         for stage, problems in stages.items():
             here = np.array([one is not None for one in problems], dtype=bool) & ~bad
-            thrown.append(_rejected(source, file, lines, table, here, [stage] * len(table), problems.tolist()))
+            reason = "where: not asked for" if stage == "where" else f"no {stage}"
+            thrown.append(_rejected(source, file, lines, table, here, [reason] * len(table), problems.tolist()))
             bad |= here
         table, lines = table.filter(pa.array(~bad)), lines[~bad]
         if self.families.get(source.config.family or ""):
