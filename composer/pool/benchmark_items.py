@@ -105,7 +105,7 @@ def _of_tasks(option: str, config: BenchmarksConfig) -> Iterator[Item]:
         manager = TaskManager(include_path=folders)
     for name, task_name in names.items():
         try:
-            loaded: dict[str, Any] = manager.load_task_or_group(task_name)
+            loaded: dict[str, Any] = manager.load([task_name])["tasks"]
         except Exception as error:
             raise NeedsError(
                 f"the items of {option}/{name} cannot be read: {error}\nleave {option} out of "
