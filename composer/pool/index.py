@@ -78,22 +78,20 @@ class Index:
     @classmethod
     def from_table(cls, table: pa.Table) -> Index:
         """Reads an index from the columns of `index.parquet`."""
-        category, stratum = (table[name].combine_chunks().dictionary_decode() for name in ("category", "stratum"))
-        joined = pa.table({"category": category, "stratum": stratum})
-        kinds = (
-            joined.group_by(["category", "stratum"])
-            .aggregate([])
-            .sort_by([("category", "ascending"), ("stratum", "ascending")])
-        )
-        strata = tuple(zip(kinds["category"].to_pylist(), kinds["stratum"].to_pylist(), strict=True))
-        places = kinds.append_column("place", pa.array(range(len(strata)), pa.int32()))
-        numbered = joined.append_column("row", pa.array(np.arange(len(table)), pa.int64()))
-        placed = numbered.join(places, ["category", "stratum"]).sort_by("row")
+        columns = [table[name].unify_dictionaries().combine_chunks() for name in ("category", "stratum")]
+        names = [column.dictionary.to_pylist() for column in columns]
+        width = max(len(names[1]), 1)
+        codes = np.asarray(columns[0].indices).astype(np.int64) * width + np.asarray(columns[1].indices)
+        used = np.flatnonzero(np.bincount(codes, minlength=1))
+        pairs = [(names[0][code // width], names[1][code % width]) for code in used.tolist()]
+        strata = sorted(pairs)
+        place = {pair: at for at, pair in enumerate(strata)}
+        lookup = np.zeros(used.max(initial=0) + 1, np.int32)
+        lookup[used] = [place[pair] for pair in pairs]
         return cls(
-            strata=strata,
-            stratum=placed["place"].to_numpy(),
+            strata=tuple(strata),
+            stratum=lookup[codes],
             hash=table["hash"].to_numpy(),
             n_tokens=table["n_tokens"].to_numpy(),
             ids=table["id"].combine_chunks(),
         )
-

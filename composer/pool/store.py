@@ -71,7 +71,8 @@ class Pool:
     @cached_property
     def index(self) -> Index:
         """The pool's index, read once."""
-        return Index.from_table(pq.read_table(self.path / "index.parquet"))
+        columns = ["id", "category", "stratum", "hash", "n_tokens"]
+        return Index.from_table(pq.read_table(self.path / "index.parquet", columns=columns))
 
     def take(self, positions: NDArray[np.int64], workers: int = 1) -> pa.Table:
         """The rows at `positions`, in that order, repeats kept, with the columns of `ROW_SCHEMA`.
