@@ -76,3 +76,27 @@ def _block(random: np.random.Generator, korean: list[str], english: list[str], r
 
 def _words(random: np.random.Generator, first: int, letters: int, size: int) -> list[str]:
     return ["".join(chr(first + one) for one in word) for word in random.integers(0, letters, (WORDS, size)).tolist()]
+
+
+def planted(rows: int, seed: int = 0) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Texts, of each the place of the one that it was made from (-1: none), and how alike the two are (Jaccard)."""
+    random = np.random.default_rng(seed)
+    words = _words(random, 0xAC00, 2000, 3)
+    texts, sources, alike = list[str](), np.full(rows, -1), np.zeros(rows)
+    for row in range(rows):
+        if row > 100 and random.random() < 0.1:
+            source = int(random.integers(0, row))
+            parts = texts[source].split(" ")
+            for place in random.integers(0, len(parts), int(random.integers(0, 3))):
+                parts[place] = words[int(random.integers(0, WORDS))]
+            texts.append(" ".join(parts))
+            sources[row], alike[row] = source, _jaccard(texts[source], texts[row])
+        else:
+            texts.append(" ".join(words[pick] for pick in random.integers(0, WORDS, 40)))
+    return texts, sources, alike
+
+
+def _jaccard(one: str, other: str, size: int = 5) -> float:
+    runs = [{text[at : at + size] for at in range(len(text) - size + 1)} for text in
+            ("".join(one.split()), "".join(other.split()))]  # fmt: skip
+    return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
