@@ -1,7 +1,7 @@
 """A pool of millions of rows: how long it takes to curate and to compose from, and what memory; beside other tools.
 
-Each figure is of a process of its own, so that its peak memory is its own. `--folder` holds the piles, pools and results;
-what is there is not made again. Data-Juicer or datatrove are run by `--others PYTHON`, an environment that has datatrove.
+Each figure is of a process of its own, so that its peak memory is its own. `--folder` holds piles, pools and results;
+what is there is not made again. datatrove's filters are run by `--others PYTHON`, an environment that has it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 QUOTAS = {"openthought": 0.446, "mcqa": 0.054, "daily": 0.5}
 SIZE = 50_000
 FILTERED = 200_000  # rows of the comparisons of filters
+BATCH = 4096
 NEAR = 200_000  # rows of the one of near-duplicates
 FILTERS = {"one_thinking": {}, "korean_response": {}, "images": {}, "encoding": {}, "answer": {}}
 
@@ -134,7 +136,7 @@ def compose(folder: Path, rows: int) -> dict[str, Any]:
 
 
 def datasets(folder: Path, rows: int) -> dict[str, Any]:
-    """The same quotas of the same rows with `datasets`: load, filter by category, shuffle, select, concatenate, write."""
+    """The same quotas of the same rows with `datasets`: filter by category, shuffle, select, concatenate, write."""
     from datasets import concatenate_datasets, load_dataset
 
     size = min(SIZE, rows // 10)
@@ -157,26 +159,35 @@ def datasets(folder: Path, rows: int) -> dict[str, Any]:
     return _measured(work)
 
 
-def _texts(folder: Path) -> Any:
+def _rows(folder: Path) -> Any:
+    """Rows in the pool's schema, faults and all, as the first row groups of a pile have them."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    smallest = min(int(one.name.split("-")[1]) for one in folder.glob("pile-*") if int(one.name.split("-")[1]) >= FILTERED)
-    with pq.ParquetFile(next(iter(sorted((folder / f"pile-{smallest}").iterdir())))) as file:
-        return file.read_row_groups(range(-(-FILTERED // 65_536)), columns=["prompt", "response"]).slice(0, FILTERED)
+    from composer.pool.sources.shapes import SHAPES
+
+    sizes = sorted(int(one.name.split("-")[1]) for one in folder.glob("pile-*"))
+    smallest = next(size for size in sizes if size >= FILTERED)
+    with pq.ParquetFile(folder / f"pile-{smallest}" / "000.parquet") as file:
+        read = file.read_row_groups(range(-(-FILTERED // 65_536)), columns=["prompt", "response"]).slice(0, FILTERED)
+    messages, _ = SHAPES["reasoning"].make(read.combine_chunks())
+    return pa.table({"messages": messages})
+
+
+@cache
+def _rows_once(folder: str) -> Any:
+    return _rows(Path(folder))
 
 
 def _filter_part(at: tuple[str, int, int]) -> list[str | None]:
     from composer.pool.filters import Batch, first_reasons
-    from composer.pool.sources.shapes import SHAPES
 
-    rows = _texts(Path(at[0])).slice(at[1], at[2])
+    rows = _rows_once(at[0])
     found: list[str | None] = []
-    for start in range(0, len(rows), 4096):
-        messages, _ = SHAPES["reasoning"].make(rows.slice(start, 4096).combine_chunks())
-        import pyarrow as pa
-
-        places, names = first_reasons(Batch(pa.table({"messages": messages})), FILTERS)
-        found += [names[place] if place >= 0 else None for place in places]
+    for start in range(at[1], at[1] + at[2], BATCH):
+        batch = Batch(rows.slice(start, min(BATCH, at[1] + at[2] - start)).combine_chunks())
+        places, names = first_reasons(batch, FILTERS)
+        found += [names[place] if place >= 0 else None for place in places.tolist()]
     return found
 
 
@@ -186,11 +197,14 @@ def filters(folder: Path) -> dict[str, Any]:
 
     half = FILTERED // 2
     with ProcessPoolExecutor(2) as pool:
-        list(pool.map(_filter_part, [(str(folder), 0, 4096), (str(folder), half, 4096)]))  # imports
+        list(pool.map(_filter_part, [(str(folder), at, half // 2) for at in (0, half)]))  # imports, and the rows read
         start = time.perf_counter()
         found = sum(pool.map(_filter_part, [(str(folder), 0, half), (str(folder), half, half)]), [])
         seconds = time.perf_counter() - start
     (folder / "filtered.json").write_text(json.dumps(found))
+    with (folder / "filtered.jsonl").open("w", encoding="utf-8") as file:
+        for turns in _rows(folder)["messages"].to_pylist():
+            file.write(json.dumps([turn["content"] for turn in turns], ensure_ascii=False) + "\n")
     return {"seconds": seconds, "rejected": sum(one is not None for one in found)}
 
 
@@ -199,7 +213,7 @@ def map_(folder: Path) -> dict[str, Any]:
     from datasets import Dataset
     from pool_rules import reason
 
-    loaded = Dataset(_texts(folder).combine_chunks())
+    loaded = Dataset(_rows(folder))
     loaded.select(range(64)).map(reason, num_proc=2)
     start = time.perf_counter()
     told = loaded.map(reason, num_proc=2, load_from_cache_file=False)["reason"]
@@ -246,36 +260,43 @@ def _others(folder: Path, python: str) -> dict[str, Any]:
 
 
 def _tables(sizes: list[int], results: dict[str, Any]) -> str:
-    lines = [
-        "| rows of the pile | kept | curated in | a million rows in | peak of the process | of its workers | bytes of text a row of it |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    curated, composed = list[list[str]](), list[list[str]]()
     for rows in sizes:
-        of = results[f"curate:{rows}"]
-        lines.append(
-            f"| {rows:,} | {of['kept']:,} | {of['seconds']:,.0f} s | {of['seconds'] / rows * 1e6:,.0f} s | {of['peak']:.2f} GiB "
-            f"| {of['worker_peak']:.2f} GiB | {of['peak'] * 2**30 / rows:,.0f} |"
-        )
-    lines += ["", "| rows of the pile | composer: index + choose + fetch | in all | peak | datasets: first load | then | peak | ratio | with the load |",
-              "|---:|---:|---:|---:|---:|---:|---:|---:|---:|"]  # fmt: skip
-    for rows in sizes:
-        ours, theirs = results[f"compose:{rows}"], results[f"datasets:{rows}"]
-        lines.append(
-            f"| {rows:,} | {ours['index']:.2f} + {ours['choose']:.2f} + {ours['fetch']:.2f} s | {ours['seconds']:.2f} s "
-            f"| {ours['peak']:.2f} GiB | {theirs['load']:.1f} s | {theirs['compose']:.1f} s | {theirs['peak']:.2f} GiB "
-            f"| {theirs['compose'] / ours['seconds']:.1f}× | {theirs['seconds'] / ours['seconds']:.1f}× |"
-        )
-    lines += ["", f"| filters on {FILTERED:,} rows, two processes | rows a second | composer is faster by |", "|---|---:|---:|"]
-    ours = results["filters"]["seconds"]
-    for name, told in (("filters", "composer"), ("map", "a function under datasets.map"), ("datatrove", "datatrove, its nearest")):
+        of, ours, theirs = (results[f"{name}:{rows}"] for name in ("curate", "compose", "datasets"))
+        curated.append([
+            f"{rows:,}", f"{of['kept']:,}", f"{of['seconds']:,.0f} s", f"{of['seconds'] / rows * 1e6:,.0f} s",
+            f"{of['peak']:.2f} GiB", f"{of['worker_peak']:.2f} GiB",
+        ])  # fmt: skip
+        composed.append([
+            f"{rows:,}", " + ".join(f"{ours[part]:.2f}" for part in ("index", "choose", "fetch")),
+            f"{ours['seconds']:.2f} s", f"{ours['peak']:.2f} GiB",
+            f"{theirs['load']:.1f} s", f"{theirs['compose']:.1f} s", f"{theirs['peak']:.2f} GiB",
+            f"{theirs['compose'] / ours['seconds']:.1f}×",
+            f"{theirs['seconds'] / ours['seconds']:.1f}×",
+        ])  # fmt: skip
+    filtered, fastest = list[list[str]](), results["filters"]["seconds"]
+    for name, told in (("filters", "composer"), ("map", "datasets.map"), ("datatrove", "datatrove")):
         if name in results:
             seconds = results[name]["seconds"]
-            lines.append(f"| {told} | {FILTERED / seconds:,.0f} | {seconds / ours:.1f}× |")
-    of = results["near"]
-    lines += ["", f"Near-duplicates: {of['rows'] / of['seconds']:,.0f} rows a second on one core ({of['rows'] / of['sign']:,.0f} signed); of "
-              f"{of['planted']:,} planted at a Jaccard similarity of at least 0.8 recall {of['recall']:.4f}, precision {of['precision']:.4f}. "
-              f"The same rows were rejected by both sets of filters but for {100 * (1 - results['map']['same']):.2f} %."]  # fmt: skip
-    return "\n".join(lines)
+            filtered.append([told, f"{FILTERED / seconds:,.0f}", f"{seconds / fastest:.1f}×"])
+    of, differ = results["near"], 100 * (1 - results["map"]["same"])
+    return "\n\n".join([
+        _table("rows of the pile|kept|curated in|a million in|peak of the process|of its largest worker", curated),
+        _table(
+            "rows of the pile|index + choose + fetch, s|in all|peak|datasets: load|then|peak|ratio|with the load",
+            composed,
+        ),
+        _table(f"filters on {FILTERED:,} rows, two processes|rows a second|composer's time goes into it", filtered),
+        f"The two of the same rules reject the same rows but for {differ:.2f} %.",
+        f"Near-duplicates: {of['rows'] / of['seconds']:,.0f} rows a second on a core; of {of['planted']:,} planted at "
+        f"a Jaccard similarity of at least 0.8 recall {of['recall']:.4f}, precision {of['precision']:.4f}.",
+    ])  # fmt: skip
+
+
+def _table(head: str, rows: list[list[str]]) -> str:
+    names = head.split("|")
+    lines = [names, ["---", *["---:"] * (len(names) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {

@@ -138,7 +138,9 @@ def _request(given: argparse.Namespace) -> Request:
         if overrides and "=" not in overrides[0]:
             run, overrides = Path(overrides[0]), overrides[1:]
             if overrides:
-                raise RequestError(f"composer pool inspect {run} takes no {overrides[0]}: the folder says what it holds")
+                raise RequestError(
+                    f"composer pool inspect {run} takes no {overrides[0]}: the folder says what it holds"
+                )
     named = [text for text in overrides if text.startswith("recipes=")]
     if named:
         recipe, overrides = named[-1].removeprefix("recipes="), [text for text in overrides if text not in named]

@@ -156,7 +156,7 @@ class PoolConfig:
         if self.kind != "sources":
             return
         if not self.sources:
-            yield f"pool.sources is empty: pool={self.name} needs one at least, as conf/pool/local_example.yaml has them"
+            yield f"pool.sources is empty: pool={self.name} needs one, as conf/pool/local_example.yaml has them"
         for name, source in self.sources.items():
             if not NAME.fullmatch(name):
                 yield f"pool.sources.{name}: the name must be of letters, digits and _"

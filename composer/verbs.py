@@ -304,7 +304,7 @@ def _pool_if_here(recipe: Recipe) -> Pool | None:
 
 @contextmanager
 def _steps(told: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar with what is being done, at first `told`, on a terminal only, once the work takes longer than `PATIENCE`."""
+    """A bar with what is being done, at first `told`: on a terminal, once the work takes longer than `PATIENCE`."""
     from threading import Timer
 
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

@@ -15,14 +15,15 @@ def rank_keys(hashes: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
     """Each row's key, by which a stratum's rows are ranked; equal only where the hashes are.
 
     A pool's rows lie in the order of seed 0. Another seed shuffles 256 blocks of that order, and begins elsewhere in
-    each. So seeds give all but unrelated orders, and yet the first rows of each lie in few runs, which are read at once.
+    each. So seeds give all but unrelated orders, and yet the first rows of each lie in few runs, read at once.
     """
     stands = standings(hashes)
     if seed == 0:
         return stands
     width = np.uint64(64) - BLOCK_BITS
-    state = mix(np.array([seed], np.uint64) * GOLDEN)
-    draws = mix(state + np.arange(1, 2 ** int(BLOCK_BITS) + 1, dtype=np.uint64) * GOLDEN)
+    state: NDArray[np.uint64] = mix(np.array([seed], np.uint64) * GOLDEN)
+    steps: NDArray[np.uint64] = np.arange(1, 2 ** int(BLOCK_BITS) + 1, dtype=np.uint64)
+    draws = mix(state + steps * GOLDEN)
     place = np.empty(len(draws), np.uint64)
     place[np.argsort(draws, kind="stable")] = np.arange(len(draws), dtype=np.uint64)
     within = (stands - state) & ((np.uint64(1) << width) - np.uint64(1))

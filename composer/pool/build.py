@@ -65,7 +65,9 @@ def build_pool(
                 kept.append(table)
                 if progress is not None:
                     progress(read)
-            parts.append(write_part(folder / "parts" / f"{number:06d}.rows.arrow", pa.concat_tables(kept), 0, (), "row"))
+            parts.append(
+                write_part(folder / "parts" / f"{number:06d}.rows.arrow", pa.concat_tables(kept), 0, (), "row")
+            )
         facts = {"sources": {"rows": {"read": read, "rejects": {}}}}
         finish(folder, config, parts, facts, local(1), lambda told, done, total: None)
         shutil.rmtree(folder / "parts")
@@ -93,6 +95,4 @@ def _table(rows: list[Row], count: Count) -> pa.Table:
 
 
 def _messages(rows: list[Row]) -> pa.ListArray:
-    return pa.array(
-        [[{"role": role, "content": content} for role, content in row.messages] for row in rows], MESSAGES
-    )
+    return pa.array([[{"role": role, "content": content} for role, content in row.messages] for row in rows], MESSAGES)

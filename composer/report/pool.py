@@ -1,4 +1,4 @@
-"""A pool as tables in the terminal: where its rows are from, why others were thrown out, what it holds; and rows of it."""
+"""A pool as tables in the terminal: where its rows are from, why others were thrown out, what it holds; and rows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def show_rows(rows: pa.Table, asked: Asked, console: Console) -> None:
 def _head(row: Mapping[str, Any]) -> str:
     if "reason" in row:
         return f"{row['reason']} · {row['source']} · {row['file']}:{row['line']}"
-    return f"{row['category']} / {row['stratum']} · {row['mode']} · {row['source']} · {row['n_tokens']:,} tokens · {row['id']}"
+    kind = f"{row['category']} / {row['stratum']} · {row['mode']} · {row['source']}"
+    return f"{kind} · {row['n_tokens']:,} tokens · {row['id']}"
 
 
 def _cut(text: str) -> str:
@@ -66,7 +67,9 @@ def _sources(sources: Mapping[str, Any]) -> Table:
     table = _table("sources", "source", "read", "kept", "thrown out", "tokens")
     for name, of in sources.items():
         thrown = sum(of["rejects"].values())
-        table.add_row(escape(name), *(f"{n:,}" if n else NOTHING for n in (of["read"], of["kept"], thrown, of["tokens"])))
+        table.add_row(
+            escape(name), *(f"{n:,}" if n else NOTHING for n in (of["read"], of["kept"], thrown, of["tokens"]))
+        )
     if len(sources) > 1:
         kept, tokens = (sum(of[what] for of in sources.values()) for what in ("kept", "tokens"))
         read = sum(of["read"] for of in sources.values())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from composer.trial.benchmark_items import as_test_split, rows
 from composer.answers.replies import LETTERS
+from composer.trial.benchmark_items import as_test_split, rows
 
 
 def items(dataset: str, mode: str, **_: Any) -> dict[str, Any]:

@@ -18,14 +18,16 @@ from composer.pool.store import ROW_SCHEMA
 
 from .worlds import by_rows, by_share, edits
 
-
 THOUGHT = {"think": "<think>음</think>"}
 
 
 def rows() -> list[Row]:
     return [
         Row(
-            (("user", f"질문 {i} of {category}"), ("assistant", THOUGHT.get(category, "") + "답 " * (1 + i % 13))), category, f"s{i % 3}", "here"
+            (("user", f"질문 {i} of {category}"), ("assistant", THOUGHT.get(category, "") + "답 " * (1 + i % 13))),
+            category,
+            f"s{i % 3}",
+            "here",
         )
         for category, size in (("mcqa", 9000), ("think", 3000), ("daily", 600))
         for i in range(size)

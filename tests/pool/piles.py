@@ -18,7 +18,9 @@ def turns(asked, said):
 def daily(number):
     city = CITIES[number % 10]
     return {
-        "messages": turns(f"{city}에서 {number}번 버스는 어디로 가나요?", f"{number}번 버스는 {city} 시청 앞을 지나갑니다."),
+        "messages": turns(
+            f"{city}에서 {number}번 버스는 어디로 가나요?", f"{number}번 버스는 {city} 시청 앞을 지나갑니다."
+        ),
         "category": "daily",
         "stratum": f"s{number % 3}",
     }

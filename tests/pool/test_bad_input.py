@@ -1,4 +1,4 @@
-"""Broken rows are thrown out and counted; a broken file stops the build with one message; nothing half-written looks done."""
+"""Broken rows are thrown out and counted; a broken file stops the build by name; nothing half-written looks done."""
 
 import json
 import os
@@ -23,7 +23,9 @@ def source(**more):
 
 
 def lines_of(*rows):
-    return b"".join((row if isinstance(row, bytes) else json.dumps(row, ensure_ascii=False).encode()) + b"\n" for row in rows)
+    return b"".join(
+        (row if isinstance(row, bytes) else json.dumps(row, ensure_ascii=False).encode()) + b"\n" for row in rows
+    )
 
 
 GOOD = {"messages": turns("안녕하세요?", "네, 안녕하세요.")}
@@ -106,7 +108,8 @@ FILES = {
     ),
     "no such column": (lambda p: parquet(p / "rows.parquet", [{"text": "x"}]), ["no column messages", "it has text"]),
     "a JSON array that does not end": (
-        lambda p: (p / "rows.json").write_text(json.dumps([GOOD, GOOD])[:-5]), ["rows.json cannot be read behind element 1"]
+        lambda p: (p / "rows.json").write_text(json.dumps([GOOD, GOOD])[:-5]),
+        ["rows.json cannot be read behind element 1"],
     ),
     "a truncated gzip": (
         lambda p: (p / "rows.jsonl.gz").write_bytes(__import__("gzip").compress(lines_of(*[GOOD] * 999))[:60]),
@@ -163,7 +166,9 @@ def test_a_full_disk_is_told_and_the_build_goes_on_when_there_is_room(tmp_path, 
         write_lines(tmp_path / f"daily-{number}.jsonl", map(daily, range(4000 * number, 4000 * number + 4000)))
     disk, script = tmp_path / "disk", tmp_path / "full.py"
     disk.mkdir()
-    script.write_text(FULL.format(root=str(Path(__file__).parents[2]), pile=str(tmp_path), out=str(disk / "pool"), workers=workers))
+    script.write_text(
+        FULL.format(root=str(Path(__file__).parents[2]), pile=str(tmp_path), out=str(disk / "pool"), workers=workers)
+    )
     steps = [
         f"mount -t tmpfs -o size=2m tmpfs {disk}", f"{sys.executable} {script}", f"ls -A {disk}", "echo ---",
         f"mount -o remount,size=200m {disk}", f"{sys.executable} {script}", f"ls -A {disk}",

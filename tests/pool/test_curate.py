@@ -46,7 +46,7 @@ def pile(tmp_path_factory):
     write_lines(path / "daily-1.jsonl", [daily(number) for number in range(200)])
     write_lines(path / "daily-2.jsonl", [daily(number) for number in range(150, 400)])
     with (path / "daily-2.jsonl").open("ab") as file:
-        file.write("{broken\n".encode() + '{"messages": "\xff"}\n'.encode("latin-1"))
+        file.write(b"{broken\n" + '{"messages": "\xff"}\n'.encode("latin-1"))
     return path
 
 
@@ -160,9 +160,7 @@ def test_nearly_the_same_rows_are_told_within_and_across_sources(tmp_path):
     other = {"messages": turns("전혀 다른 질문입니다", "전혀 다른 답입니다, 정말로요"), "category": "daily"}
     write_lines(tmp_path / "daily-1.jsonl", [rows[0], other])
     write_lines(tmp_path / "daily-2.jsonl", [rows[1]])
-    sources = {
-        name: daily_source(files=[f"daily-{name}.jsonl"], duplicates=["near"]) for name in ("1", "2")
-    }
+    sources = {name: daily_source(files=[f"daily-{name}.jsonl"], duplicates=["near"]) for name in ("1", "2")}
     found = built(pool_config(tmp_path, sources), tmp_path / "out")
     assert reasons(found, "2") == {"duplicate: near": 1} and found.facts["rows"] == 2
     strict = pool_config(tmp_path, sources, duplicates=DuplicatesConfig(near=1.0))
@@ -171,7 +169,9 @@ def test_nearly_the_same_rows_are_told_within_and_across_sources(tmp_path):
 
 def test_rows_that_give_an_item_away_name_it_and_families_go_together(tmp_path):
     asked = "철수는 사과를 세 개 가지고 있고 영희는 두 개를 더 주었습니다. 모두 몇 개입니까?"
-    write_lines(tmp_path / "held/test.jsonl", [{"question": "다른 문제로서 아무 관련이 없는 긴 글입니다."}, {"question": asked}])
+    write_lines(
+        tmp_path / "held/test.jsonl", [{"question": "다른 문제로서 아무 관련이 없는 긴 글입니다."}, {"question": asked}]
+    )
     given = {"messages": turns(f"문제: {asked}", "답은 다섯 개입니다."), "category": "daily"}
     write_lines(tmp_path / "daily-1.jsonl", [given, daily(3)])
     write_lines(tmp_path / "daily-2.jsonl", [daily(4), daily(5)])
@@ -194,7 +194,10 @@ def test_items_of_lm_eval_tasks_are_looked_for_with_their_options(tmp_path):
     items = {item.benchmark: item for item in read_items(config)}
     item = items["mini/kmmlu_redux"]
     assert all(f"\n{letter}. " in item.parts[0] for letter in "ABCD")
-    write_lines(tmp_path / "daily.jsonl", [{"messages": turns("\n".join(item.parts), "정답은 A입니다."), "category": "daily"}, daily(1)])
+    write_lines(
+        tmp_path / "daily.jsonl",
+        [{"messages": turns("\n".join(item.parts), "정답은 A입니다."), "category": "daily"}, daily(1)],
+    )
     found = built(config, tmp_path / "out")
     assert reasons(found, "daily") == {"contamination: mini/kmmlu_redux": 1}
 
@@ -224,7 +227,8 @@ def test_all_that_is_wrong_with_a_config_is_told_at_once(tmp_path):
     with pytest.raises(ConfigError) as told:
         plan(pool_config(tmp_path, sources, filters={"x": {"nope": None}}, families={"f": ["y"]}))
     for part in (
-        "a.shape is massages", "a.duplicates is mood", "b.filters.korean", "leest", "no name!", "c.columns lacks response",
+        "a.shape is massages", "a.duplicates is mood", "b.filters.korean", "leest", "no name!",
+        "c.columns lacks response",
         "neither files nor hub", "pool.filters.x.nope", "pool.families.f is y", "d e",
     ):  # fmt: skip
         assert part in str(told.value), (part, str(told.value))

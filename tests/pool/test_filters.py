@@ -14,7 +14,7 @@ from composer.errors import PoolError
 from composer.pool.filters import RULES, Batch, first_reasons
 from composer.pool.filters.encoding import composed
 from composer.pool.filters.images import without_images
-from composer.pool.filters.letters import letters, prose, utf8
+from composer.pool.filters.letters import Letters, prose, utf8
 from composer.pool.filters.rules import parameters
 from composer.pool.store import MESSAGES
 
@@ -117,7 +117,7 @@ TEXTS = st.lists(st.text(st.sampled_from("가힣ㄱㆎ한글 aZ\n\té漢あ。�
 
 @given(TEXTS, st.integers(0, 3))
 def test_letters_are_counted_as_they_are_one_by_one(texts, skipped):
-    told = letters(pa.array(["가나"] * skipped + texts, pa.string()).slice(skipped))
+    told = Letters(pa.array(["가나"] * skipped + texts, pa.string()).slice(skipped))
     expected = [slow(text) for text in texts]
     counted = zip(told.hangul.tolist(), told.latin.tolist(), told.hangul_words.tolist(), strict=True)
     assert list(counted) == expected
@@ -125,7 +125,7 @@ def test_letters_are_counted_as_they_are_one_by_one(texts, skipped):
 
 
 def test_other_scripts_are_letters_and_marks_are_none():
-    told = letters(pa.array(["漢字かなЖñ", "— … 。「」①→😀！", ""]))
+    told = Letters(pa.array(["漢字かなЖñ", "— … 。「」①→😀！", ""]))
     assert told.others.tolist() == [6, 0, 0] and told.hangul_share.tolist() == [0, 0, 0]
 
 

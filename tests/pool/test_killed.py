@@ -9,7 +9,17 @@ import time
 
 import pytest
 
-from .piles import accounted, built, bytes_of, daily, daily_source, pool_config, reasoning, reasoning_source, write_lines
+from .piles import (
+    accounted,
+    built,
+    bytes_of,
+    daily,
+    daily_source,
+    pool_config,
+    reasoning,
+    reasoning_source,
+    write_lines,
+)
 
 FILES, ROWS = 8, 2000
 SCRIPT = """

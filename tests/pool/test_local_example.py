@@ -63,7 +63,9 @@ def test_of_the_correct_korean_traces_those_without_hangul_go_and_the_others_sta
     right = correct("traces_ko.jsonl")
     without = {n for n, row in right.items() if not any("가" <= one <= "힣" for one in row["response"])}
     gone = {one["line"] for one in thrown(rejects, "traces_ko", "korean_response")}
-    others = {one["line"]: one["reason"] for one in thrown(rejects, "traces_ko", "") if one["line"] in right.keys() - gone}
+    others = {
+        one["line"]: one["reason"] for one in thrown(rejects, "traces_ko", "") if one["line"] in right.keys() - gone
+    }
     assert len(without) == 634 and without <= gone
     # One response is a block of code and nothing else; one trace holds a replacement character.
     assert len(gone - without) == 1 and right[next(iter(gone - without))]["response"].startswith("```")

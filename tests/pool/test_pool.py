@@ -13,9 +13,7 @@ from composer.pool import Index, Pool, Row, build_pool, open_pool, row_hash
 
 def rows(count, category="a"):
     for number in range(count):
-        yield Row(
-            (("user", f"q{number}"), ("assistant", "<think>x</think>y")), category, f"s{number % 3}", "test"
-        )
+        yield Row((("user", f"q{number}"), ("assistant", "<think>x</think>y")), category, f"s{number % 3}", "test")
 
 
 def count_tokens(messages):

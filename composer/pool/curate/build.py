@@ -222,4 +222,5 @@ def _digest(file: Path) -> str:
 
 
 def _plain(config: PoolConfig) -> dict[str, Any]:
-    return json.loads(json.dumps(asdict(config)))
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return plain

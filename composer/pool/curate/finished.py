@@ -74,7 +74,10 @@ def write_part(path: Path, rows: pa.Table, section: int, kinds: Sequence[str], n
         {
             "id": rows["raw_id"],
             "hash": pa.array(sampling_hashes(rows["id"].combine_chunks())),
-            **{name: rows[name].combine_chunks().dictionary_encode() for name in ("category", "stratum", "source", "mode")},
+            **{
+                name: rows[name].combine_chunks().dictionary_encode()
+                for name in ("category", "stratum", "source", "mode")
+            },
             "n_tokens": rows["n_tokens"],
             "n_chars": rows["n_chars"],
             "section": pa.array(np.full(size, section), pa.int32()),
@@ -84,7 +87,9 @@ def write_part(path: Path, rows: pa.Table, section: int, kinds: Sequence[str], n
         }
     )
     part = Part(path)
-    part.write(rows.drop_columns("raw_id"), keys, _near(asked if near_of == "prompt" else every) if "near" in kinds else None)
+    part.write(
+        rows.drop_columns("raw_id"), keys, _near(asked if near_of == "prompt" else every) if "near" in kinds else None
+    )
     return part
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from composer.pool.curate.parts import Part
 from composer.pool.curate.content import hex_ids
+from composer.pool.curate.parts import Part
 from composer.pool.curate.rejects import rejected_rows, write_rejects, write_table
 from composer.pool.curate.weed import REASONS, id_words
 from composer.pool.duplicates.same import Places
@@ -48,7 +48,9 @@ class Destination:
         path = folder / "rows" / f"{self.number:05d}.parquet"
         if path.exists():
             return
-        tables = [part.take(places).select(ROW_SCHEMA.names) for part, places in zip(self.parts, self.places, strict=True)]
+        tables = [
+            part.take(places).select(ROW_SCHEMA.names) for part, places in zip(self.parts, self.places, strict=True)
+        ]
         rows = pa.concat_tables(tables).take(pa.array(self.order)).cast(ROW_SCHEMA)
         write_table(path, rows.combine_chunks(), self.group)
 
@@ -74,7 +76,9 @@ def strata_of(keys: pa.Table) -> tuple[NDArray[np.int64], list[tuple[str, str]]]
     return np.array([place[pair] for pair in pairs], np.int64)[inverse], every
 
 
-def destinations(parts: Sequence[Part], sizes: Sequence[int], order: Places, chars: NDArray[np.int64]) -> list[Destination]:
+def destinations(
+    parts: Sequence[Part], sizes: Sequence[int], order: Places, chars: NDArray[np.int64]
+) -> list[Destination]:
     """The files that rows go to.
 
     Args:
@@ -95,9 +99,7 @@ def destinations(parts: Sequence[Part], sizes: Sequence[int], order: Places, cha
     return found
 
 
-def _destination(
-    number: int, parts: Sequence[Part], ends: NDArray[np.int64], rows: Places, group: int
-) -> Destination:
+def _destination(number: int, parts: Sequence[Part], ends: NDArray[np.int64], rows: Places, group: int) -> Destination:
     ranked = np.argsort(rows, kind="stable")
     ordered = rows[ranked]
     order = np.empty(len(rows), np.int64)
@@ -157,6 +159,11 @@ class Repeats:
         rows = self.part.take(self.places)
         reasons = [REASONS[at] for at in self.reasons]
         table = rejected_rows(
-            self.section, rows["file"].to_pylist(), rows["line"].to_numpy(), rows, reasons, hex_ids(self.kept).to_pylist()
+            self.section,
+            rows["file"].to_pylist(),
+            rows["line"].to_numpy(),
+            rows,
+            reasons,
+            hex_ids(self.kept).to_pylist(),
         )
         write_rejects(path, table)

@@ -87,9 +87,7 @@ class Part:
     def write(self, rows: pa.Table, keys: pa.Table, near: pa.Table | None) -> None:
         """Writes rows (n,) with their keys in the pool's order."""
         stands = pa.array(standings(keys["hash"].to_numpy()))
-        told = pa.table(
-            {"category": rows["category"], "stratum": rows["stratum"], "stands": stands, "id": rows["id"]}
-        )
+        told = pa.table({"category": rows["category"], "stratum": rows["stratum"], "stands": stands, "id": rows["id"]})
         order = pc.sort_indices(told, [(name, "ascending") for name in told.column_names])
         _write(self.path, rows.take(order).cast(ROWS), BATCH, "zstd")
         if near is not None:
@@ -125,7 +123,7 @@ def read_signatures(parts: Sequence[Part], into: Path) -> NDArray[np.uint8]:
         for part in parts:
             if part.near.exists():
                 column = _read(part.near)["signature"].combine_chunks()
-                file.write(np.frombuffer(column.buffers()[1], np.uint8)[: len(column) * PERMUTATIONS])
+                file.write(memoryview(column.buffers()[1])[: len(column) * PERMUTATIONS])
                 rows += len(column)
     if not rows:
         return np.zeros((0, PERMUTATIONS), np.uint8)

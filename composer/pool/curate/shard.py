@@ -106,9 +106,7 @@ class Curator:
                 for one in self.contamination.find(asked_and_all(_messages(table))[1])
             }
             gives = np.isin(np.arange(len(table)), list(found))
-            reasons = [
-                f"contamination: {found[row].benchmark}" if row in found else "" for row in range(len(table))
-            ]
+            reasons = [f"contamination: {found[row].benchmark}" if row in found else "" for row in range(len(table))]
             items = [found[row].id if row in found else None for row in range(len(table))]
             thrown.append(_rejected(source, file, lines, table, gives, reasons, items))
             table, lines = table.filter(pa.array(~gives)), lines[~gives]

@@ -22,7 +22,7 @@ REASONS = ("duplicate: exact", "duplicate: same row", "duplicate: same prompt", 
 def ranks(keys: pa.Table, config: PoolConfig) -> Places:
     """(n,) which of two rows is kept: of the source of the highest priority, then named first, then by the ids.
 
-    Rows of one source with one id are told apart by their stratum and what else they are told as, and then are the same.
+    Rows of one source with one id are told apart by their stratum and mode, and then are the same.
     """
     sources = list(config.sources.values())
     order = np.array([sorted(range(len(sources)), key=lambda at: (-sources[at].priority, at)).index(at)

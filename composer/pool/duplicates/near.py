@@ -7,6 +7,7 @@ Korean is spaced in many ways.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,16 @@ from composer.pool.hashes import GOLDEN, Hashes, mix
 
 Signatures = NDArray[np.uint32]
 Bytes = NDArray[np.uint8]
+
+
+class Rows(Protocol):
+    """Signatures, or some of their bytes, of which rows are taken."""
+
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, places: Places, /) -> NDArray[Any]:
+        """(k, PERMUTATIONS) those at `places`."""
+
 
 SHINGLE = 5  # characters
 PERMUTATIONS = 126
@@ -62,7 +73,7 @@ def band_keys(told: Signatures) -> list[Hashes]:
     return [_keys(told, band * width, (band + 1) * width) for band in range(BANDS)]
 
 
-def near(bands: Iterable[Hashes], told: Signatures | Bytes, rank: Places, threshold: float = 0.75) -> Places:
+def near(bands: Iterable[Hashes], told: Signatures | Bytes | Rows, rank: Places, threshold: float = 0.75) -> Places:
     """Which row each row nearly repeats.
 
     In the order of rank a row is kept unless one that is kept is as like it as `threshold`, so that a chain of rows,
@@ -122,4 +133,3 @@ def _keys(told: Signatures, start: int, end: int) -> Hashes:
     for column in range(start, end):
         keys = mix(keys * GOLDEN + told[:, column].astype(np.uint64))
     return keys
-

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from composer.pool.filters.batch import Batch
-from composer.pool.filters.letters import letters, prose
+from composer.pool.filters.letters import Letters, prose
 from composer.pool.filters.rules import Reasons, rule
 
 
@@ -16,18 +18,20 @@ def korean_response(batch: Batch, *, words: int = 1, share: float = 0.0) -> Reas
         words: That hold Hangul, at least.
         share: Of Hangul among the letters, at least.
     """
-    told = letters(prose(batch.answer))
-    return {
-        "no Korean": told.hangul == 0,
-        "too little Korean": (told.hangul_words < words) | (told.hangul_share < share),
-    }
+    return _korean(batch.answer, words, share)
 
 
 @rule("korean_prompt")
 def korean_prompt(batch: Batch, *, words: int = 1, share: float = 0.0) -> Reasons:
     """Korean in the last turn of the user, as in `korean_response`."""
-    told = letters(prose(batch.prompt))
-    return {
-        "no Korean": told.hangul == 0,
-        "too little Korean": (told.hangul_words < words) | (told.hangul_share < share),
-    }
+    return _korean(batch.prompt, words, share)
+
+
+def _korean(texts: pa.StringArray, words: int, share: float) -> Reasons:
+    told = Letters(prose(texts))
+    few = told.hangul == 0
+    if words > 1:
+        few = few | (told.hangul_words < words)
+    if share > 0:
+        few = few | (told.hangul_share < share)
+    return {"no Korean": told.hangul == 0, "too little Korean": few}

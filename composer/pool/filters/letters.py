@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -19,27 +19,67 @@ NOT_PROSE = (
 )
 
 
-@dataclass(frozen=True, eq=False)
 class Letters:
-    """Of n texts.
+    """Of n texts, which are valid UTF-8; each count is made when it is asked for."""
 
-    Attributes:
-        hangul: (n,) syllables and letters of Hangul.
-        latin: (n,) ASCII letters.
-        others: (n,) letters of any other script.
-        hangul_words: (n,) words, between white space, that hold Hangul.
-    """
+    def __init__(self, texts: pa.StringArray) -> None:
+        """Of texts (n,)."""
+        data, self._ends = utf8(texts)
+        self._first, self._second = (data[:-1], data[1:]) if len(data) else (data, data)
 
-    hangul: Counts
-    latin: Counts
-    others: Counts
-    hangul_words: Counts
+    @cached_property
+    def hangul(self) -> Counts:
+        """(n,) syllables and letters of Hangul."""
+        return np.bincount(self._row, minlength=len(self._ends))
+
+    @cached_property
+    def latin(self) -> Counts:
+        """(n,) ASCII letters."""
+        lower = self._first | 0x20
+        return _sums((lower >= ord("a")) & (lower <= ord("z")), self._ends)
+
+    @cached_property
+    def others(self) -> Counts:
+        """(n,) letters of any other script."""
+        first, second = self._first, self._second
+        # Neither general punctuation and symbols (U+2000 to U+2FFF), nor those of CJK, nor pictures (four bytes).
+        some = (first >= 0xC3) & (first < 0xF0) & (first != 0xE2) & ~((first == 0xE3) & (second == 0x80))
+        some &= ~((first == 0xEF) & (second >= 0xB8))
+        some[self._places] = False
+        return _sums(some, self._ends)
+
+    @cached_property
+    def hangul_words(self) -> Counts:
+        """(n,) words, between white space, that hold Hangul."""
+        breaks = np.cumsum((self._first == 0x20) | ((self._first >= 0x09) & (self._first <= 0x0D)), dtype=np.int32)
+        word, row = breaks[self._places], self._row
+        begins = np.ones(len(row), dtype=bool)
+        begins[1:] = (word[1:] != word[:-1]) | (row[1:] != row[:-1])
+        return np.bincount(row[begins], minlength=len(self._ends))
 
     @property
     def hangul_share(self) -> NDArray[np.float64]:
         """(n,) Hangul among all letters; 0 where there is no letter."""
         share: NDArray[np.float64] = self.hangul / np.maximum(self.hangul + self.latin + self.others, 1)
         return share
+
+    @cached_property
+    def _places(self) -> Counts:
+        """Where Hangul begins: syllables U+AC00 to U+D7A3, letters U+1100 to U+11FF and U+3130 to U+318F."""
+        places = np.flatnonzero(self._first >= 0xE1)
+        first, second = self._first[places], self._second[places]
+        hangul = (first == 0xEA) & (second >= 0xB0) & (second < 0xC0)
+        hangul |= (first == 0xEB) | (first == 0xEC) | ((first == 0xED) & (second <= 0x9E))
+        hangul |= (first == 0xE1) & (second >= 0x84) & (second <= 0x87)
+        hangul |= (first == 0xE3) & (second >= 0x84) & (second <= 0x86)
+        found: Counts = places[hangul]
+        return found
+
+    @cached_property
+    def _row(self) -> Counts:
+        """The text that each of `_places` is in."""
+        within = np.diff(np.searchsorted(self._places, self._ends), prepend=0)
+        return np.repeat(np.arange(len(self._ends)), within)
 
 
 def prose(texts: pa.StringArray) -> pa.StringArray:
@@ -48,32 +88,6 @@ def prose(texts: pa.StringArray) -> pa.StringArray:
     if not pc.any(marked).as_py():
         return texts
     return pc.replace_with_mask(texts, marked, pc.replace_substring_regex(texts.filter(marked), NOT_PROSE, " "))
-
-
-def letters(texts: pa.StringArray) -> Letters:
-    """Counts the letters of texts (n,), which are valid UTF-8."""
-    data, ends = utf8(texts)
-    first = data[:-1] if len(data) else data
-    second = data[1:] if len(data) else data
-    # Syllables are U+AC00 to U+D7A3, letters by themselves U+1100 to U+11FF and U+3130 to U+318F.
-    hangul = (first == 0xEA) & (second >= 0xB0) & (second < 0xC0)
-    hangul |= (first == 0xEB) | (first == 0xEC) | ((first == 0xED) & (second <= 0x9E))
-    hangul |= (first == 0xE1) & (second >= 0x84) & (second <= 0x87)
-    hangul |= (first == 0xE3) & (second >= 0x84) & (second <= 0x86)
-    latin = ((first | 0x20) >= ord("a")) & ((first | 0x20) <= ord("z"))
-    # Neither general punctuation and symbols (U+2000 to U+2FFF), nor those of CJK, nor pictures (four bytes).
-    others = (first >= 0xC3) & (first < 0xF0) & (first != 0xE2) & ~((first == 0xE3) & (second == 0x80)) & ~hangul
-    others &= ~((first == 0xEF) & (second >= 0xB8))
-    places = np.flatnonzero(hangul)
-    row = np.searchsorted(ends, places, side="right")
-    breaks = np.cumsum((first == 0x20) | ((first >= 0x09) & (first <= 0x0D)))
-    word = breaks[places]
-    begins = np.ones(len(places), dtype=bool)
-    begins[1:] = (word[1:] != word[:-1]) | (row[1:] != row[:-1])
-    return Letters(
-        np.bincount(row, minlength=len(texts)), _sums(latin, ends), _sums(others, ends),
-        np.bincount(row[begins], minlength=len(texts)),
-    )  # fmt: skip
 
 
 def utf8(texts: pa.StringArray) -> tuple[NDArray[np.uint8], Counts]:

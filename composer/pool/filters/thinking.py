@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from composer.errors import PoolError
 from composer.pool.filters.batch import CLOSE, OPEN, Batch
-from composer.pool.filters.letters import letters, prose
+from composer.pool.filters.letters import Letters, prose
 from composer.pool.filters.rules import Reasons, rule
 
 LANGUAGES = ("korean", "english")
@@ -44,7 +44,7 @@ def thinking_language(batch: Batch, *, language: str = "korean", share: float = 
     """At least `share` of the letters of the thinking are of `language`: korean or english; code and LaTeX left out."""
     if language not in LANGUAGES:
         raise PoolError(f"filter thinking_language: language is {language}; it must be one of {', '.join(LANGUAGES)}")
-    told = letters(prose(batch.thinking))
+    told = Letters(prose(batch.thinking))
     every = np.maximum(told.hangul + told.latin + told.others, 1)
     wanted = told.hangul if language == "korean" else told.latin
     return {f"is not {language}": batch.has_thinking & (wanted / every < share)}

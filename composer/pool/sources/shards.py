@@ -203,6 +203,6 @@ def _reached(hub: HubConfig) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         raise NeedsError(
-            f"the data set {hub.id} cannot be read: {error}\npool sources on the hub need the network; a gated set wants "
-            "its terms accepted there and a token in HF_TOKEN"
+            f"the data set {hub.id} cannot be read: {error}\npool sources on the hub need the network; a gated set "
+            "wants its terms accepted there and a token in HF_TOKEN"
         ) from error
