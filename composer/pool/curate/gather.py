@@ -21,8 +21,8 @@ from composer.pool.store import ROW_SCHEMA
 
 FILE_ROWS = 1 << 16
 FILE_CHARS = 1 << 27
-GROUP_ROWS = 1 << 12  # of a row group: what is read to fetch one row
-GROUP_CHARS = 1 << 22
+GROUP_ROWS = 1 << 10  # of a row group: what is read to fetch one row
+GROUP_CHARS = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
