@@ -1,0 +1,92 @@
+"""`composer pool`: builds, says what is there, shows rows."""
+
+import json
+
+import pytest
+
+from composer.cli import main
+
+from pool.piles import daily, write_lines
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_lines(
+        tmp_path / "data" / "rows.jsonl", [*map(daily, range(30)), {"messages": [], "category": "daily"}, daily(3)]
+    )
+    return tmp_path / "data"
+
+
+def test_files_become_a_pool_that_is_shown_and_composed_from(data, tmp_path, capsys):
+    out = tmp_path / "pool"
+    asked = ["pool", "pool=files", f"pool.path={data}", f"out={out}", "--workers", "1"]
+    assert main(asked) == 0
+    told = capsys.readouterr().out
+    assert (
+        "30 rows" in told
+        and "duplicate: exact" in told
+        and "no messages" in told
+        and str(out) in told.replace("\n", "")
+    )
+    assert main([*asked, "--json"]) == 0  # there already
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["sources"]["files"] == {
+        "read": 32, "kept": 30, "tokens": facts["tokens"], "rejects": {"duplicate: exact": 1, "no messages": 1},
+    }  # fmt: skip
+    mixture = ["mixture=custom", "mixture.quotas.daily=1.0", "mixture.size=20", f"out={tmp_path / 'mixture'}"]
+    assert main(["compose", "pool=folder", f"pool.path={out}", *mixture]) == 0
+    assert (tmp_path / "mixture" / "manifest.json").exists()
+
+
+def test_rows_are_shown_of_any_stratum_and_reason(data, tmp_path, capsys):
+    out = tmp_path / "pool"
+    assert main(["pool", "pool=files", f"pool.path={data}", f"out={out}", "--workers", "1", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["pool", "inspect", str(out), "--stratum", "s1", "--rows", "2", "--json"]) == 0
+    sample = json.loads(capsys.readouterr().out)["sample"]
+    assert len(sample) == 2 and {row["stratum"] for row in sample} == {"s1"}
+    assert main(["pool", "inspect", str(out), "--reason", "duplicate"]) == 0
+    told = capsys.readouterr().out
+    assert "duplicate: exact · files · rows.jsonl:32" in told and "3번 버스" in told
+    assert main(["pool", "inspect", str(out), "--reason", "all", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["sample"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--reason", "images"], "reasons are duplicate: exact, no messages"),
+        (["--category", "chess"], "--category is chess: the pool has daily"),
+        (["--reason", "all", "--mode", "think"], "no stratum and mode"),
+        (["--rows", "0"], "--rows is 0"),
+        (["pool.path=x"], "takes no pool.path=x"),
+    ],
+)
+def test_what_cannot_be_shown_is_told(data, tmp_path, capsys, given, told):
+    out = tmp_path / "pool"
+    assert main(["pool", "pool=files", f"pool.path={data}", f"out={out}", "--workers", "1", "--json"]) == 0
+    assert main(["pool", "inspect", str(out), *given]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_bad_requests_write_nothing(data, tmp_path, capsys):
+    out = tmp_path / "pool"
+    for given, told in (
+        (["pool=files"], "pool.path is not set"),
+        (["pool=files", f"pool.path={data}", "pool.sources.files.shape=massages"], "massages"),
+        (
+            ["pool=files", f"pool.path={data}", "pool.sources.files.filters.korean_respons={}"],
+            "korean_respons is no filter",
+        ),
+        (["pool=files", f"pool.path={data}/none"], "there is no such file"),
+        (["pool=mini"], "only a pool of sources goes where you say"),
+        (["pool=files", f"pool.path={data}", "--workers", "0"], "--workers is 0"),
+    ):
+        assert main(["pool", *given, f"out={out}"]) == 2, given
+        assert told in " ".join(capsys.readouterr().err.split()), given
+    assert not out.exists() and [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_an_empty_folder_is_no_pool(tmp_path, capsys):
+    assert main(["pool", "inspect", str(tmp_path)]) == 2
+    assert "is not a pool folder" in capsys.readouterr().err
