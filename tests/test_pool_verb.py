@@ -3,10 +3,9 @@
 import json
 
 import pytest
+from pool.piles import daily, write_lines
 
 from composer.cli import main
-
-from pool.piles import daily, write_lines
 
 
 @pytest.fixture
