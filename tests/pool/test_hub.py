@@ -43,11 +43,16 @@ def kmmlu(tmp_path_factory):
 
 
 def source(path, **hub):
+    letters = {f"choice {n}": letter for n, letter in enumerate("ABCD", 1)}
     return SourceConfig(
-        hub=HubConfig(id=str(path), **hub), shape="choices", options={"answer": "1"}, category="mcqa", duplicates=["row"],
-        columns={"prompt": "question", **{f"choice {n}": letter for n, letter in enumerate("ABCD", 1)}, "answer": "answer"},
+        hub=HubConfig(id=str(path), **hub),
+        shape="choices",
+        columns={"prompt": "question", **letters, "answer": "answer"},
+        options={"answer": "1"},
+        category="mcqa",
         stratum="{hub.config}",
-    )  # fmt: skip
+        duplicates=["row"],
+    )
 
 
 def test_configs_and_shards_become_a_pool_the_same_by_any_number_of_workers(kmmlu, tmp_path):
