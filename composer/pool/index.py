@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +26,19 @@ INDEX_SCHEMA = pa.schema(
 )
 
 
+class Ids(Protocol):
+    """Ids by position: an Arrow array, or what reads them when they are asked for."""
+
+    def __getitem__(self, position: int, /) -> pa.StringScalar:
+        """One of them."""
+
+    def take(self, positions: Any, /) -> pa.StringArray:
+        """(k,) those at `positions`."""
+
+    def to_pylist(self) -> list[str]:
+        """All of them."""
+
+
 @dataclass(frozen=True)
 class Index:
     """The rows of a pool by position, which is their place in the pool's `rows/` files.
@@ -41,7 +55,7 @@ class Index:
     stratum: NDArray[np.int32]
     hash: NDArray[np.uint64]
     n_tokens: NDArray[np.int32]
-    ids: pa.StringArray
+    ids: Ids
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -76,8 +90,8 @@ class Index:
         )
 
     @classmethod
-    def from_table(cls, table: pa.Table) -> Index:
-        """Reads an index from the columns of `index.parquet`."""
+    def from_table(cls, table: pa.Table, ids: Ids | None = None) -> Index:
+        """Reads an index from the columns of `index.parquet`; `ids` stand in the place of the column `id`."""
         columns = [table[name].unify_dictionaries().combine_chunks() for name in ("category", "stratum")]
         names = [column.dictionary.to_pylist() for column in columns]
         width = max(len(names[1]), 1)
@@ -93,5 +107,5 @@ class Index:
             stratum=lookup[codes],
             hash=table["hash"].to_numpy(),
             n_tokens=table["n_tokens"].to_numpy(),
-            ids=table["id"].combine_chunks(),
+            ids=table["id"].combine_chunks() if ids is None else ids,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,8 +71,9 @@ class Pool:
     @cached_property
     def index(self) -> Index:
         """The pool's index, read once."""
-        columns = ["id", "category", "stratum", "hash", "n_tokens"]
-        return Index.from_table(pq.read_table(self.path / "index.parquet", columns=columns))
+        file = self.path / "index.parquet"
+        table = pq.read_table(file, columns=["category", "stratum", "hash", "n_tokens"])
+        return Index.from_table(table, StoredIds(file, len(table)))
 
     def take(self, positions: NDArray[np.int64], workers: int = 1) -> pa.Table:
         """The rows at `positions`, in that order, repeats kept, with the columns of `ROW_SCHEMA`.
@@ -88,22 +89,59 @@ class Pool:
 
     def _groups(self, wanted: NDArray[np.int64]) -> Iterator[tuple[Path, int, NDArray[np.int64]]]:
         """(file, row group, places within it) of the sorted positions `wanted`."""
-        start = 0
-        for file, group, size in self._layout:
-            low, high = np.searchsorted(wanted, [start, start + size])
-            if low < high:
-                yield file, group, wanted[low:high] - start
-            start += size
+        starts, groups = self._layout
+        for place, low, high in _touched(starts, wanted):
+            yield *groups[place], wanted[low:high] - starts[place]
 
     @cached_property
-    def _layout(self) -> list[tuple[Path, int, int]]:
-        """(file, row group, rows in it) in the order of the positions."""
+    def _layout(self) -> tuple[NDArray[np.int64], list[tuple[Path, int]]]:
+        """The position at which each row group begins, and all end; and the (file, row group) of each."""
         files = [(file, pq.read_metadata(file)) for file in sorted((self.path / "rows").glob("*.parquet"))]
-        return [
-            (file, group, metadata.row_group(group).num_rows)
-            for file, metadata in files
-            for group in range(metadata.num_row_groups)
-        ]
+        starts = _starts(metadata for _, metadata in files)
+        return starts, [(file, group) for file, metadata in files for group in range(metadata.num_row_groups)]
+
+
+class StoredIds:
+    """The ids of an index, read where they are asked for: seven million of them are not needed to choose a few."""
+
+    def __init__(self, file: Path, size: int) -> None:
+        """Of `size` rows in the file `index.parquet`."""
+        self.file, self.size = file, size
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.size
+
+    def __getitem__(self, position: int) -> pa.StringScalar:
+        """The id of one row."""
+        return self.take(np.array([position]))[0]
+
+    def take(self, positions: NDArray[np.int64]) -> pa.StringArray:
+        """(k,) the ids at `positions`, repeats kept."""
+        wanted, inverse = np.unique(positions, return_inverse=True)
+        with pq.ParquetFile(self.file) as file:
+            starts, found = _starts([file.metadata]), [pa.array([], pa.string())]
+            for place, low, high in _touched(starts, wanted):
+                column = file.read_row_group(place, columns=["id"])["id"].combine_chunks()
+                found.append(column.take(pa.array(wanted[low:high] - starts[place])))
+        return pa.concat_arrays(found).take(pa.array(inverse))
+
+    def to_pylist(self) -> list[str]:
+        """All of them."""
+        return list(pq.read_table(self.file, columns=["id"])["id"].to_pylist())
+
+
+def _starts(files: Iterable[pq.FileMetaData]) -> NDArray[np.int64]:
+    """Where the row groups of files begin, one after the other, and where the last ends."""
+    sizes = [of.row_group(group).num_rows for of in files for group in range(of.num_row_groups)]
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+
+def _touched(starts: NDArray[np.int64], wanted: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+    """(row group, from, to) of the sorted positions `wanted` that are in it, for groups that have some."""
+    bounds = np.searchsorted(wanted, starts)
+    for place in np.flatnonzero(np.diff(bounds)).tolist():
+        yield place, int(bounds[place]), int(bounds[place + 1])
 
 
 def _read(file: Path, group: int, places: NDArray[np.int64]) -> pa.Table:

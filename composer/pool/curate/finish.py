@@ -26,6 +26,7 @@ from composer.pool.duplicates.same import Places
 
 VERSION = 2
 SLICE = 1 << 16
+INDEX_GROUP = 1 << 13  # rows of the index that are read for one id
 
 
 def finish(
@@ -66,7 +67,7 @@ def finish(
     drive(partial(_write, folder), work, advance)
     index = index_table(keys, order)
     beside = folder / ".index.parquet"
-    pq.write_table(index, beside, compression="zstd", row_group_size=1 << 20)
+    pq.write_table(index, beside, compression="zstd", row_group_size=INDEX_GROUP)
     beside.rename(folder / "index.parquet")
     write_json(folder / "pool.json", _facts(config, keys, index, order, kept, why, facts))
 
