@@ -43,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     console, errors = Console(), Console(stderr=True)
     try:
-        return _verb(given.verb)(_request(given), console)
+        code = _verb(given.verb)(_request(given), console)
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for problem in error.problems:
             errors.print(f"[red]error:[/] {_plain(problem)}", highlight=False, soft_wrap=True)
@@ -51,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ComposerError as error:
         errors.print(f"[red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
         return error.exit_code
+    except BrokenPipeError:
+        # What reads our output has enough of it, as `head` has; Python would complain once more at its own end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         errors.print("interrupted; the same command goes on where it stopped", highlight=False)
         return INTERRUPTED

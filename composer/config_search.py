@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -12,6 +13,9 @@ from composer.checks import listed, one_of
 SAMPLERS = ("mixture", "gp", "tpe", "nsga2", "random")
 LEAST_PAIRS = 5
 COST = "cost"  # as an objective: the tokens that a trial is trained on
+
+
+URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
 
 @dataclass
@@ -89,6 +93,8 @@ class SearchConfig:
         for name, least in (("trials", 1), ("startup", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 yield f"study.search.{name} is {getattr(self, name)}: it must be at least {least}"
+        if self.storage is not None and not URL.match(self.storage):
+            yield f"study.search.storage is {self.storage}: it must be a URL, such as sqlite:///search.db, or null"
         if not (math.isfinite(self.lease_seconds) and self.lease_seconds >= 1):
             yield f"study.search.lease_seconds is {self.lease_seconds}: it must be at least 1"
         yield from self._bound_problems(categories)

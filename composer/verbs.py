@@ -192,6 +192,8 @@ def fit_(request: Request, console: Console) -> int:
 
     assert request.run is not None
     given = request.options
+    if given.get("out") and Path(given["out"]).expanduser().is_dir():
+        raise RequestError(f"--out is {given['out']}, which is a folder: name a file in it, such as fit.json")
     asked = read_asked(request.run, given)
     trained = read_trained(asked)
     size = given.get("size")

@@ -139,3 +139,14 @@ def test_options_may_stand_between_overrides(capsys, tmp_path):
 def test_a_reference_that_cannot_be_read_is_told_before_anything_is_trained(capsys, tmp_path):
     told = refused(capsys, tmp_path, "plan", "quickstart", f"findings.reference={tmp_path}/none")
     assert "none holds no results.json" in told
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    command = f"{sys.executable} -m composer.cli list --json | head -c 1"
+    ran = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert ran.stdout == "{" and not ran.stderr
+
+
+def test_a_storage_that_is_no_url_is_refused_before_anything_is_written(capsys, tmp_path):
+    message = refused(capsys, tmp_path, "run", "mini/search", "study.search.storage=foo")
+    assert "study.search.storage is foo" in message and "sqlite:///" in message

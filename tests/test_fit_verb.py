@@ -80,3 +80,16 @@ def test_a_bad_request_changes_nothing(here, capsys, arguments, told):
     assert main(["fit", *arguments]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
     assert [path.name for path in here.iterdir()] == ["runs.csv"]
+
+
+def test_a_folder_as_out_and_a_table_from_excel(tmp_path, capsys):
+    rows = [f"{n / 12},{1 - n / 12},{0.5 + n / 50}" for n in range(12)]
+    file = tmp_path / "runs.csv"
+    file.write_text("\n".join(["ratio_a,ratio_b,metric_x", *rows]), encoding="utf-8-sig")
+    asked = ["fit", str(file), "--no-recipe", "--folds", "2"]
+    assert main([*asked, "--out", str(tmp_path)]) == 2
+    assert "which is a folder" in capsys.readouterr().err
+    assert main([*asked, "--out", str(tmp_path / "fit.json")]) == 0
+    file.write_bytes(b"\xff\xfe\x00")
+    assert main(asked) == 2
+    assert "no text in UTF-8" in capsys.readouterr().err

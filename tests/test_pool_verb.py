@@ -68,7 +68,8 @@ def test_what_cannot_be_shown_is_told(data, tmp_path, capsys, given, told):
     assert told in " ".join(capsys.readouterr().err.split())
 
 
-def test_bad_requests_write_nothing(data, tmp_path, capsys):
+def test_bad_requests_write_nothing(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("COMPOSER_DATA", raising=False)
     out = tmp_path / "pool"
     for given, told in (
         (["pool=files"], "pool.path is not set"),

@@ -62,7 +62,7 @@ def read_swarms(path: Path, shares: str, scores: str, group: str | None = None) 
     """
     if not path.is_file():
         raise FindingsError(f"{path} is not a file: name a CSV file with one run a row")
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         names = list(reader.fieldnames or [])
         rows = list(reader)

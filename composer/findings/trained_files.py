@@ -83,7 +83,9 @@ def _read_csv(asked: Asked) -> Trained:
     column, value = asked.where or (None, "")
     try:
         swarms = read_swarms(asked.source, asked.shares or SHARES, asked.scores or SCORES, column)
-    except (FindingsError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{asked.source} is no text in UTF-8 ({error}): save it as such") from None
+    except FindingsError as error:
         raise RequestError(f"{error}; prefixes of columns are --shares and --scores") from None
     if column is not None and value not in swarms:
         raise RequestError(f"--where is {column}={value}: {asked.source} has {listed(swarms)} there; name one of them")

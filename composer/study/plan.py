@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -269,7 +270,7 @@ def check_out(out: Path, config: dict[str, Any]) -> None:
         return
     held = OmegaConf.to_container(OmegaConf.load(kept))
     differing = [
-        f"{key} is {new} and was {old}"
+        _PASSWORD.sub(r"\1***@", f"{key} is {new} and was {old}")
         for key, old, new in _differences(held, config)
         if not (any(f"{key}.".startswith(f"{free}.") for free in _FREE) or _told(key))
     ]
@@ -281,6 +282,7 @@ def check_out(out: Path, config: dict[str, Any]) -> None:
         )
 
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")  # in the URL of a storage
 _NEED = {"network": "the network (the Hugging Face hub)", "gpu": "a GPU"}
 
 

@@ -18,7 +18,7 @@ from composer.recipe import load_recipe
 
 from .piles import accounted, quiet
 
-DATA = Path(os.environ.get("COMPOSER_DATA", "../shared/data/pool"))
+DATA = Path(os.environ.get("COMPOSER_DATA", "../shared/data")) / "pool"
 pytestmark = pytest.mark.skipif(
     not (DATA / "think_traces").is_dir(), reason="the seven public data sets are not here: set COMPOSER_DATA"
 )
