@@ -216,8 +216,8 @@ def test_a_database_that_holds_another_search_or_cannot_be_opened_is_told(tmp_pa
         OutputError, match=r"search default that was begun with other bounds .*choose another study.name"
     ):
         search(tmp_path / "two", url, "study.search.trials=1", "study.search.bounds.mcqa=[0.1,0.4]")
-    with pytest.raises(NeedsError, match="study.search.storage is nonsense, which cannot be opened"):
-        search(tmp_path / "three", "study.search.storage=nonsense")
+    with pytest.raises(NeedsError, match="study.search.storage is nonsense://x, which cannot be opened"):
+        search(tmp_path / "three", "study.search.storage=nonsense://x")
 
 
 def test_a_line_that_a_kill_cut_short_is_cut_off(tmp_path):
@@ -241,6 +241,7 @@ def test_a_line_that_a_kill_cut_short_is_cut_off(tmp_path):
         ("study.search.pareto=[daily]", "must name at least 2 objectives"),
         ("study.search.size=[10,5]", "study.search.size is"),
         ("study.search.trials=0", "study.search.trials is 0"),
+        ("study.search.storage=nonsense", "study.search.storage is nonsense: it must be a URL"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_search_is_told(asked, told, tmp_path):
