@@ -17,6 +17,7 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig, ModelConfig
 from composer.errors import ConfigError
@@ -243,6 +244,8 @@ def _compose(name: str | None, overrides: Sequence[str]) -> Config:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed, *late))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_explained(error)]) from error
+    except YAMLError as error:
+        raise ConfigError([f"a config is not YAML: {' '.join(str(error).split())}"]) from error
     assert isinstance(config, Config)
     return config
 

@@ -2,6 +2,8 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pool.piles import daily, write_lines
 
@@ -90,3 +92,34 @@ def test_bad_requests_write_nothing(data, tmp_path, capsys, monkeypatch):
 def test_an_empty_folder_is_no_pool(tmp_path, capsys):
     assert main(["pool", "inspect", str(tmp_path)]) == 2
     assert "is not a pool folder" in capsys.readouterr().err
+
+
+def test_rows_in_parquet_need_no_stratum_and_no_source(tmp_path, capsys):
+    rows = [{name: value for name, value in daily(n).items() if name != "stratum"} for n in range(5)]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    asked = ["pool", "pool=files", f"pool.path={tmp_path / 'rows.parquet'}", f"out={tmp_path / 'pool'}", "--json"]
+    assert main(asked) == 0
+    assert json.loads(capsys.readouterr().out)["categories"] == {"daily": {"all": 5}}
+    pq.write_table(pa.Table.from_pylist([{"messages": row["messages"]} for row in rows]), tmp_path / "rows.parquet")
+    assert main([*asked[:-2], f"out={tmp_path / 'other'}"]) == 2
+    assert "has no column category: it has messages" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_pool_that_keeps_no_row_says_why(data, tmp_path, capsys):
+    asked = ["pool", "pool=files", f"pool.path={data}", f"out={tmp_path / 'pool'}", "--workers", "1"]
+    assert main([*asked, "pool.sources.files.category='{kind}'"]) == 2
+    assert "all were thrown out: files 31 no category, 1 no messages" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_once_ended_in_a_traceback_is_told(data, tmp_path, capsys, monkeypatch):
+    asked = ["pool", "pool=files", f"pool.path={data}", f"out={tmp_path / 'pool'}", "--workers", "1"]
+    assert main([*asked, "pool.sources.files.filters.tokens={most: abc}"]) == 2
+    assert "filters.tokens.most is abc: it must be a number" in capsys.readouterr().err
+    assert main(asked) == 0
+    assert main(["pool", "inspect", str(tmp_path / "pool"), "--seed", "-1"]) == 2
+    assert "--seed is -1" in capsys.readouterr().err
+    (tmp_path / "conf" / "pool").mkdir(parents=True)
+    (tmp_path / "conf" / "pool" / "broken.yaml").write_text("name: [\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["pool", "pool=broken"]) == 2
+    assert "is not YAML" in capsys.readouterr().err

@@ -101,6 +101,8 @@ def _thrown_out(pool: Pool, asked: Asked) -> pa.Table:
 def _some(places: NDArray[np.int64], asked: Asked) -> NDArray[np.int64]:
     if asked.rows < 1:
         raise RequestError(f"--rows is {asked.rows}: it must be at least 1")
+    if asked.seed < 0:
+        raise RequestError(f"--seed is {asked.seed}: it must be at least 0")
     random = np.random.default_rng(asked.seed)
     return places if len(places) <= asked.rows else random.choice(places, asked.rows, replace=False)
 

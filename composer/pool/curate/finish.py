@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def finish(
     told("looking for duplicates", 1, 1)
     order = in_order(keys, kept)
     if not len(order):
-        raise PoolError(f"pool {config.name} has no rows: all were thrown out; composer pool inspect says why")
+        raise PoolError(f"pool {config.name} has no rows: {_why_none(facts['sources'])}")
     sizes = [part.size for part in parts]
     files = destinations(parts, sizes, order, keys["n_chars"].to_numpy()[order].astype(np.int64))
     thrown = _repeats(parts, sizes, keys, config, kept, why)
@@ -70,6 +70,18 @@ def finish(
     pq.write_table(index, beside, compression="zstd", row_group_size=INDEX_GROUP)
     beside.rename(folder / "index.parquet")
     write_json(folder / "pool.json", _facts(config, keys, index, order, kept, why, facts))
+
+
+def _why_none(sources: Mapping[str, Any]) -> str:
+    """What became of the rows of sources of which none is kept."""
+    if not any(of["read"] for of in sources.values()):
+        return "the files hold none"
+    told = [
+        f"{name} {', '.join(f'{count:,} {reason}' for reason, count in Counter(of['rejects']).most_common(3))}"
+        for name, of in sources.items()
+        if of["rejects"]
+    ]
+    return f"all were thrown out: {'; '.join(told)}. Correct the columns or the filters of the pool"
 
 
 def _write(folder: Path, one: Destination | Repeats) -> None:

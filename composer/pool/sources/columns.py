@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,11 +33,13 @@ class Column:
         path: As above.
         kind: Of what stands there.
         fields: Of turns: the names of the role and the content.
+        optional: Whether a file may have no such column.
     """
 
     path: str
     kind: Kind = "text"
     fields: tuple[str, str] = TURN_FIELDS[0]
+    optional: bool = False
 
     def __post_init__(self) -> None:
         """Checks the path."""
@@ -75,6 +77,8 @@ class Column:
             NotThatKind: The table has something else there.
         """
         name, *others = self.steps
+        if self.optional and name.removesuffix("[]") not in table.column_names:
+            return pa.chunked_array([pa.nulls(len(table), self.type)])
         found: Any = table[name.removesuffix("[]")].combine_chunks()
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
         found = _within(found, name.endswith("[]"), others)
@@ -112,6 +116,12 @@ class Column:
         if isinstance(value, bool | int | float):
             return json.dumps(value)
         raise NotThatKind(f"{self.path} holds {_shown(value)}, where text must be")
+
+
+def absent(columns: Mapping[str, Column], names: Collection[str]) -> list[str]:
+    """The columns of a file that are asked for and are not among those that it has."""
+    asked = dict.fromkeys(column.steps[0].removesuffix("[]") for column in columns.values() if not column.optional)
+    return [name for name in asked if name not in names]
 
 
 def read_type(columns: Mapping[str, Column]) -> pa.Schema | None:

@@ -67,7 +67,9 @@ class Source:
         kinds = {**self.shape.needs, **self.shape.may}
         found = {name: Column(path, kinds.get(name, "text"), self.shape.fields) for name, path in declared.items()}
         paths = [path for label in self.labels.values() for path in label.paths]
-        return {**found, **{f"{{{path}}}": Column(path) for path in [*paths, *self.config.where]}}
+        required = {path for label in self.labels.values() for path in label.required} | set(self.config.where)
+        others = {path: Column(path, optional=path not in required) for path in [*paths, *self.config.where]}
+        return {**found, **{f"{{{path}}}": column for path, column in others.items()}}
 
     def rows(self, raw: Raw) -> tuple[pa.Table, dict[str, Problems]]:
         """Rows with `messages`, `category`, `stratum`, `source` and the extras; and by stage why some are none.
@@ -149,6 +151,13 @@ def filter_problems(key: str, asked: Mapping[str, Mapping[str, Any] | None]) -> 
         elif unknown := [one for one in given or {} if one not in parameters(name)]:
             allowed = f"it must be of {listed(parameters(name))}" if parameters(name) else "it has none"
             yield f"{key}.{name} names {listed(unknown)}: {allowed}"
+        else:
+            for one, value in (given or {}).items():
+                default = parameters(name)[one]
+                kinds = (int, float) if isinstance(default, int | float) else (str,)
+                if not isinstance(value, kinds) or isinstance(value, bool):
+                    told = "a number" if kinds != (str,) else "text"
+                    yield f"{key}.{name}.{one} is {value}: it must be {told}, such as {default}"
 
 
 def with_contents(messages: pa.ListArray, contents: pa.StringArray) -> pa.ListArray:

@@ -33,6 +33,11 @@ class Label:
         """The paths in it."""
         return [path for path, _ in PIECE.findall(self.text) if f"{{{path}}}" != MODE]
 
+    @property
+    def required(self) -> list[str]:
+        """The paths in it that have no default."""
+        return [path for path, default in PIECE.findall(self.text) if not default and f"{{{path}}}" != MODE]
+
     def of(self, columns: Mapping[str, pa.StringArray], rows: int) -> tuple[pa.StringArray, Problems]:
         """The text of each of `rows` rows, and why some have none.
 

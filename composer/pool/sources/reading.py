@@ -19,8 +19,9 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from composer.checks import listed
 from composer.errors import PoolError
-from composer.pool.sources.columns import Column, NotThatKind, read_type
+from composer.pool.sources.columns import Column, NotThatKind, absent, read_type
 
 ROWS = 4096  # of a batch, about
 BLOCK = 1 << 22  # bytes of text that are read at once
@@ -116,9 +117,10 @@ def read(
 def _parquet(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
     names = sorted({column.steps[0].removesuffix("[]") for column in columns.values()})
     with pq.ParquetFile(path) as file:
-        absent = [name for name in names if name not in file.schema_arrow.names]
-        if absent:
-            raise PoolError(f"{path} has no column {', '.join(absent)}: it has {', '.join(file.schema_arrow.names)}")
+        held = file.schema_arrow.names
+        if lacking := absent(columns, held):
+            raise PoolError(f"{path} has no column {listed(lacking)}: it has {listed(held) or 'none'}")
+        names = [name for name in names if name in held]
         done = span.line - 1
         groups = range(span.start, file.num_row_groups if span.end is None else span.end)
         for batch in file.iter_batches(ROWS, groups, columns=names):
@@ -299,9 +301,8 @@ def _separated(path: Path, columns: Mapping[str, Column], separator: str, header
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.reader(lines, delimiter=separator, quoting=quoting, strict=False)
         names = header or next(reader, [])
-        absent = [column.steps[0] for column in columns.values() if column.steps[0] not in names]
-        if absent:
-            raise PoolError(f"{path} has no column {', '.join(absent)}: it has {', '.join(names)}")
+        if lacking := absent(columns, names):
+            raise PoolError(f"{path} has no column {listed(lacking)}: it has {listed(names) or 'none'}")
         rows: list[tuple[int, Any]] = []
         while True:
             line = reader.line_num + 1

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from composer.checks import listed
 from composer.config_pool import HubConfig
 from composer.errors import NeedsError, PoolError
-from composer.pool.sources.columns import NotThatKind
+from composer.pool.sources.columns import NotThatKind, absent
 from composer.pool.sources.declared import Source
 from composer.pool.sources.reading import PACKED, ROWS, Raw, Span, format_of, read
 
@@ -169,9 +169,8 @@ def _from_hub(source: Source, shard: Shard) -> Iterator[Raw]:
         part = _stream(hub, config).shard(num_shards=shard.span.end, index=shard.span.start)
         for done, table in _tables(part):
             columns = {name: column for name, column in source.columns.items() if column.path != CONFIG}
-            names = {column.steps[0].removesuffix("[]") for column in columns.values()}
-            if absent := sorted(names - set(table.column_names)):
-                raise PoolError(f"{shard.file} has no column {listed(absent)}: it has {listed(table.column_names)}")
+            if lacking := absent(columns, table.column_names):
+                raise PoolError(f"{shard.file} has no column {listed(lacking)}: it has {listed(table.column_names)}")
             try:
                 found = {name: column.of_table(table) for name, column in columns.items()}
             except NotThatKind as error:
