@@ -21,7 +21,7 @@ from yaml import YAMLError
 
 from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig, ModelConfig
 from composer.errors import ConfigError
-from composer.resources import conf_folder, options, recipes_folder
+from composer.resources import conf_folder, option_file, options, recipes_folder
 
 if TYPE_CHECKING:
     from composer.study.designs import Design
@@ -205,17 +205,16 @@ def recipe_names() -> list[str]:
 def described_recipes() -> dict[str, str]:
     """Every recipe with the first line of comment in its file."""
     roots = (Path.cwd() / "recipes", recipes_folder())
-    return {name: _comment(roots, name) for name in recipe_names()}
+    files = {name: [root / f"{name}.yaml" for root in roots] for name in recipe_names()}
+    return {name: _comment(next(file for file in some if file.is_file())) for name, some in files.items()}
 
 
 def described_options(group: str) -> dict[str, str]:
     """Every option of a group with the first line of comment in its file."""
-    roots = (Path.cwd() / "conf" / group, conf_folder() / group)
-    return {name: _comment(roots, name) for name in options(group)}
+    return {name: _comment(option_file(group, name)) for name in options(group)}
 
 
-def _comment(roots: Sequence[Path], name: str) -> str:
-    file = next(path for root in roots if (path := root / f"{name}.yaml").is_file())
+def _comment(file: Path) -> str:
     lines = (line[1:].strip() for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
     return next((line for line in lines if not line.startswith("@package")), "")
 

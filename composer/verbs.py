@@ -73,20 +73,18 @@ def pool_(request: Request, console: Console) -> int:
         if recipe is None:
             return 0
         pool = _open_pool(recipe) if request.options["inspect"] else _built_pool(recipe, request.workers)
-    if not request.options["inspect"]:
-        if request.json:
-            _print_json({"path": str(pool.path), **pool.facts})
-            return 0
-        show_pool(pool.facts, console)
-        console.print(f"pool: [bold]{escape(str(pool.path))}[/]", highlight=False)
-        return 0
-    asked = Asked(**{name: request.options[name] for name in Asked.names()})
-    found = inspect(pool, asked)
+    sample = None
+    if request.options["inspect"]:
+        sample = inspect(pool, Asked(**{name: request.options[name] for name in Asked.names()}))
     if request.json:
-        _print_json({"path": str(pool.path), **pool.facts, "sample": found.to_pylist()})
+        shown = {} if sample is None else {"sample": sample.to_pylist()}
+        _print_json({"path": str(pool.path), **pool.facts, **shown})
         return 0
     show_pool(pool.facts, console)
-    show_rows(found, asked, console)
+    if sample is None:
+        console.print(f"pool: [bold]{escape(str(pool.path))}[/]", highlight=False)
+    else:
+        show_rows(sample, console)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from composer.checks import listed
 from composer.errors import RequestError
 from composer.pool.store import Pool
 
@@ -63,7 +64,7 @@ def _kept(pool: Pool, asked: Asked) -> pa.Table:
     for name, value in wanted.items():
         here = np.asarray(pc.equal(index[name].cast(pa.string()), value).combine_chunks())
         if not here.any():
-            known = sorted(set(pc.unique(index[name].combine_chunks().dictionary_decode()).to_pylist()))
+            known = pc.unique(index[name].cast(pa.string())).to_pylist()
             raise RequestError(f"--{name} is {value}: the pool has {_told(known)}")
         takes &= here
     if not takes.any():
@@ -75,9 +76,8 @@ def _kept(pool: Pool, asked: Asked) -> pa.Table:
 def _thrown_out(pool: Pool, asked: Asked) -> pa.Table:
     if asked.stratum is not None or asked.mode is not None:
         raise RequestError("--reason shows rows that were thrown out, which have no stratum and mode: leave these out")
-    files = sorted((pool.path / "rejects").glob("*.parquet"))
-    found, known = list[tuple[Path, int]](), Counter[str]()
-    for file in files:
+    found, known = dict[Path, NDArray[np.int64]](), set[str]()
+    for file in sorted((pool.path / "rejects").glob("*.parquet")):
         told = pq.read_table(file, columns=["source", "reason", "category"])
         reasons = told["reason"].combine_chunks()
         takes = np.ones(len(told), dtype=bool)
@@ -86,15 +86,20 @@ def _thrown_out(pool: Pool, asked: Asked) -> pa.Table:
         for name in ("source", "category"):
             if (value := getattr(asked, name)) is not None:
                 takes &= np.asarray(pc.fill_null(pc.equal(told[name].combine_chunks(), value), False))
-        known.update(reasons.to_pylist())
-        found += [(file, int(place)) for place in np.flatnonzero(takes)]
+        known.update(pc.unique(reasons).to_pylist())
+        found[file] = np.flatnonzero(takes)
     if not known:
         raise RequestError(f"--reason is {asked.reason}: nothing was thrown out of this pool")
-    if not found:
+    ends = np.cumsum([len(places) for places in found.values()])
+    if not ends[-1]:
         raise RequestError(f"--reason is {asked.reason}: nothing like it was thrown out; reasons are {_told(known)}")
-    chosen = sorted(_some(np.arange(len(found)), asked).tolist())
+    chosen = np.sort(_some(np.arange(ends[-1]), asked))
+    of_file = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    starts = np.concatenate([[0], ends[:-1]])
     return pa.concat_tables(
-        [pq.read_table(file).slice(place, 1) for file, place in (found[at] for at in chosen)]
+        pq.read_table(file).take(pa.array(places[some - start]))
+        for (file, places), some, start in zip(found.items(), of_file, starts, strict=True)
+        if len(some)
     ).combine_chunks()
 
 
@@ -107,6 +112,6 @@ def _some(places: NDArray[np.int64], asked: Asked) -> NDArray[np.int64]:
     return places if len(places) <= asked.rows else random.choice(places, asked.rows, replace=False)
 
 
-def _told(names: object) -> str:
-    listed = sorted(map(str, names))  # type: ignore[call-overload]
-    return ", ".join(listed[:40]) + (f" and {len(listed) - 40} more" if len(listed) > 40 else "")
+def _told(names: Iterable[str]) -> str:
+    told = sorted(names)
+    return listed(told[:40]) + (f" and {len(told) - 40} more" if len(told) > 40 else "")

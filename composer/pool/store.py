@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -142,6 +143,13 @@ def _touched(starts: NDArray[np.int64], wanted: NDArray[np.int64]) -> Iterator[t
     bounds = np.searchsorted(wanted, starts)
     for place in np.flatnonzero(np.diff(bounds)).tolist():
         yield place, int(bounds[place]), int(bounds[place + 1])
+
+
+def write_table(path: Path, table: pa.Table, group: int) -> None:
+    """Writes a Parquet file with so many rows a row group beside `path`, then renames it there."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(table, beside, row_group_size=group, compression="zstd")
+    beside.rename(path)
 
 
 def _read(file: Path, group: int, places: NDArray[np.int64]) -> pa.Table:

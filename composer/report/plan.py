@@ -12,6 +12,7 @@ from rich.table import Table
 from composer.config_search import SearchConfig
 from composer.findings.power import EFFECT, RUNG
 from composer.findings.search import proposed_arms
+from composer.report.plain import plain_table
 
 COSTS = ("training_tokens", "seconds")
 UNKNOWN = "?"
@@ -40,7 +41,7 @@ def show_plan(plan: Mapping[str, Any], console: Console) -> None:
 
 
 def _arms(plan: Mapping[str, Any]) -> Table:
-    table = _table(plan["label"], "arm", *plan["categories"], "rows", "steps", "training tokens")
+    table = plain_table(plan["label"], "arm", *plan["categories"], "rows", "steps", "training tokens")
     proposed = proposed_arms(plan)
     for name, arm in plan["arms"].items():
         if name in proposed:  # told by their number
@@ -67,7 +68,7 @@ def _summary(plan: Mapping[str, Any]) -> str:
 
 def _designs(plan: Mapping[str, Any]) -> Table:
     """The designs; arms that several share are counted in each."""
-    table = _table("Designs", "design", "kind", "arms", "trials", "training tokens", "one worker's time")
+    table = plain_table("Designs", "design", "kind", "arms", "trials", "training tokens", "one worker's time")
     table.columns[1].justify = "left"
     for name, design in plan["designs"].items():
         arms = len({point["arm"] for point in design["points"]})
@@ -81,7 +82,7 @@ def _designs(plan: Mapping[str, Any]) -> Table:
 def _varied(plan: Mapping[str, Any]) -> Table:
     """What a search may vary, and what that is in the recipe's first arm."""
     search, reference = plan["search"], next(iter(plan["arms"].values()))
-    table = _table("Search", "what varies", "first arm", "lowest", "highest")
+    table = plain_table("Search", "what varies", "first arm", "lowest", "highest")
     shares = {name: of["share"] for name, of in reference["mixture"]["categories"].items()}
     for name in dict.fromkeys([*plan["categories"], *search["bounds"]]):
         low, high = search["bounds"].get(name, (0.0, 1.0))
@@ -138,7 +139,7 @@ def _power(plan: Mapping[str, Any]) -> Table:
     columns = ["what", "benchmark", "items", f"smallest gain at {power['power']:.0%}"]
     if detect is not None:
         columns.append(f"seeds to see {100 * detect:g} points")
-    table = _table("What the study can see", *columns)
+    table = plain_table("What the study can see", *columns)
     table.columns[1].justify = "left"
     parts = [("any gain of an arm", power["family"], power["benchmarks"])]
     parts += [
@@ -166,16 +167,6 @@ def _power_notes(plan: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"[dim]unknown for {', '.join(power['unknown'])}: declare benchmarks.noise, or set findings.pilot=RUN[/]"
         )
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(
-        title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold"
-    )
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table
 
 
 def _count(number: float | None) -> str:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from composer.pool.inspect import Asked
+from composer.report.plain import plain_table
 
 SHOWN = 1500  # characters of a turn
 STRATA = 12  # of a category that are listed
@@ -28,7 +28,7 @@ def show_pool(facts: Mapping[str, Any], console: Console) -> None:
             console.print("", rejects)
 
 
-def show_rows(rows: pa.Table, asked: Asked, console: Console) -> None:
+def show_rows(rows: pa.Table, console: Console) -> None:
     """Prints rows turn by turn, those that were thrown out with why."""
     for row in rows.to_pylist():
         console.print()
@@ -53,7 +53,9 @@ def _cut(text: str) -> str:
 
 
 def _categories(facts: Mapping[str, Any]) -> Table:
-    table = _table(f"{facts['name']}: {facts['rows']:,} rows, {facts['tokens']:,} tokens", "category", "rows", "strata")
+    table = plain_table(
+        f"{facts['name']}: {facts['rows']:,} rows, {facts['tokens']:,} tokens", "category", "rows", "strata"
+    )
     table.columns[2].justify = "left"
     for name, strata in facts["categories"].items():
         leading = sorted(strata.items(), key=lambda one: -one[1])[:STRATA]
@@ -64,7 +66,7 @@ def _categories(facts: Mapping[str, Any]) -> Table:
 
 
 def _sources(sources: Mapping[str, Any]) -> Table:
-    table = _table("sources", "source", "read", "kept", "thrown out", "tokens")
+    table = plain_table("sources", "source", "read", "kept", "thrown out", "tokens")
     for name, of in sources.items():
         thrown = sum(of["rejects"].values())
         table.add_row(
@@ -78,21 +80,11 @@ def _sources(sources: Mapping[str, Any]) -> Table:
 
 
 def _rejects(sources: Mapping[str, Any]) -> Table:
-    table = _table("thrown out", "source", "reason", "rows")
+    table = plain_table("thrown out", "source", "reason", "rows")
     table.columns[1].justify = "left"
     for name, of in sources.items():
         shown = escape(name)
         for reason, count in sorted(of["rejects"].items(), key=lambda one: -one[1]):
             table.add_row(shown, escape(reason), f"{count:,}")
             shown = ""
-    return table
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(
-        title=escape(title), title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold"
-    )
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
     return table

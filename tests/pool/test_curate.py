@@ -241,3 +241,9 @@ def test_a_source_without_files_and_a_pool_without_rows_are_refused(tmp_path):
     with pytest.raises(PoolError, match="all were thrown out"):
         built(pool_config(tmp_path, {"daily": daily_source()}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_only_the_mini_pool_has_makes_no_other_pool(pile):
+    sources = {"daily": daily_source()}
+    one, other = (plan(pool_config(pile, sources, rows=rows, label=str(rows))).digest for rows in (0, 4000))
+    assert one == other != plan(pool_config(pile, sources, tokenizer="another")).digest

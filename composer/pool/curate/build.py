@@ -32,6 +32,8 @@ from composer.pool.sources.reading import Span
 from composer.pool.sources.shards import Shard, files, shards
 
 LAYOUT = 2  # raised when a change makes other pools of the same config and files
+# What does not change a pool of sources: where it lies, what it is called to people, and what only the mini pool has.
+UNTOLD = ("path", "label", "needs", "rows", "seed", "no_think_share")
 Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
@@ -82,7 +84,8 @@ def plan(config: PoolConfig) -> Work:
         for name, of in config.sources.items() if of.hub is None
     }  # fmt: skip
     plain = _plain(config)
-    del plain["path"], plain["label"], plain["needs"]
+    for name in UNTOLD:
+        del plain[name]
     made_of = {
         "layout": LAYOUT,
         "config": plain,
@@ -209,7 +212,7 @@ def _folder(out: Path, made_of: str) -> Iterator[Path]:
             told.write_text(made_of)
         for name in ("parts", "rejects", "done", "rows"):
             (folder / name).mkdir(exist_ok=True)
-        for stray in [*folder.glob("*/.*"), *folder.glob("done/*.[0-9]*")]:
+        for stray in folder.glob("*/.*"):
             stray.unlink()  # half of a file that a killed process wrote
         yield folder
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from composer import __version__
 from composer.artifacts import write_json
@@ -23,6 +22,7 @@ from composer.pool.curate.gather import Destination, Repeats, destinations, in_o
 from composer.pool.curate.parts import Part, read_keys
 from composer.pool.curate.weed import REASONS, duplicates
 from composer.pool.duplicates.same import Places
+from composer.pool.store import write_table
 
 VERSION = 2
 SLICE = 1 << 16
@@ -66,9 +66,7 @@ def finish(
 
     drive(partial(_write, folder), work, advance)
     index = index_table(keys, order)
-    beside = folder / ".index.parquet"
-    pq.write_table(index, beside, compression="zstd", row_group_size=INDEX_GROUP)
-    beside.rename(folder / "index.parquet")
+    write_table(folder / "index.parquet", index, INDEX_GROUP)
     write_json(folder / "pool.json", _facts(config, keys, index, order, kept, why, facts))
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from composer.pool.curate.content import hex_ids
 from composer.pool.curate.parts import Part
-from composer.pool.curate.rejects import rejected_rows, write_rejects, write_table
+from composer.pool.curate.rejects import REJECT_GROUP, rejected_rows
 from composer.pool.curate.weed import REASONS, id_words
 from composer.pool.duplicates.same import Places
 from composer.pool.hashes import standings
 from composer.pool.index import INDEX_SCHEMA
-from composer.pool.store import ROW_SCHEMA
+from composer.pool.store import ROW_SCHEMA, write_table
 
 FILE_ROWS = 1 << 16
 FILE_CHARS = 1 << 27
@@ -166,4 +166,4 @@ class Repeats:
             reasons,
             hex_ids(self.kept).to_pylist(),
         )
-        write_rejects(path, table)
+        write_table(path, table, REJECT_GROUP)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from composer.pool.sources.reading import SHOWN, Broken
 from composer.pool.store import MESSAGES
 
-GROUP = 1024  # rows of a row group
+REJECT_GROUP = 1024  # rows of a row group
 REJECT_SCHEMA = pa.schema(
     [
         ("source", pa.string()),  # the section's name
@@ -64,15 +61,3 @@ def rejected_rows(
             "text": pa.nulls(size, pa.string()),
         }
     ).cast(REJECT_SCHEMA)
-
-
-def write_rejects(path: Path, table: pa.Table) -> None:
-    """Writes rejects; a file is whole or absent."""
-    write_table(path, table, GROUP)
-
-
-def write_table(path: Path, table: pa.Table, group: int) -> None:
-    """Writes a Parquet file with so many rows a row group beside `path`, then renames it there."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, beside, row_group_size=group, compression="zstd")
-    beside.rename(path)

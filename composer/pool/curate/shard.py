@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,16 +13,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from composer.artifacts import write_json
 from composer.config_pool import PoolConfig
 from composer.pool.contamination import Contamination
 from composer.pool.curate.content import asked_and_all, content_ids, hex_ids, sampling_hashes
 from composer.pool.curate.finished import PART_BYTES, PART_ROWS, Count, finished_rows, write_part
 from composer.pool.curate.modes import THINK, modes, without_thinking
-from composer.pool.curate.rejects import REJECT_SCHEMA, broken_rows, rejected_rows, write_rejects
+from composer.pool.curate.rejects import REJECT_GROUP, REJECT_SCHEMA, broken_rows, rejected_rows
 from composer.pool.filters import Batch, first_reasons
 from composer.pool.sources.declared import Source
 from composer.pool.sources.reading import Raw
 from composer.pool.sources.shards import Shard, read_shard
+from composer.pool.store import write_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +60,10 @@ class Curator:
             self._part(source, kept, folder / "parts" / f"{shard.number:06d}-{parts:04d}.rows.arrow")
             parts += 1
         thrown = pa.concat_tables([REJECT_SCHEMA.empty_table(), *rejects])
-        write_rejects(folder / "rejects" / f"{shard.number:06d}.parquet", thrown)
+        write_table(folder / "rejects" / f"{shard.number:06d}.parquet", thrown, REJECT_GROUP)
         reasons = Counter(thrown["reason"].to_pylist())
         told = {"read": read, "parts": parts, "source": source.name, "rejects": dict(sorted(reasons.items()))}
-        done = folder / "done" / f"{shard.number:06d}.json"
-        beside = done.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(told, ensure_ascii=False))
-        beside.rename(done)
+        write_json(folder / "done" / f"{shard.number:06d}.json", told)
 
     def _batches(self, source: Source, shard: Shard) -> Iterator[tuple[pa.Table, pa.Table, int]]:
         """(rows that are kept, rejects, rows that were read), batch by batch."""
@@ -127,12 +124,10 @@ class Curator:
         """Rows as parts have them, some without their thinking."""
         messages, asked = _messages(table), source.config.no_think
         categories = table["category"].combine_chunks()
-        ids = content_ids(messages, categories)
         if asked.share > 0 and len(table):
-            drawn = sampling_hashes(hex_ids(ids)).astype(float) / 2.0**64 < asked.share
+            drawn = sampling_hashes(hex_ids(content_ids(messages, categories))).astype(float) / 2.0**64 < asked.share
             thinks = np.asarray(pc.equal(modes(messages), THINK))
             messages = without_thinking(messages, asked, drawn & thinks)
-            ids = content_ids(messages, categories)
         strata = table["stratum"].combine_chunks()
         return finished_rows(messages, categories, strata, table["source"].combine_chunks(), self.count, (file, lines))
 

@@ -14,6 +14,9 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from composer.checks import listed
+from composer.errors import PoolError
+
 # text: numbers and truth values become it. texts: a list of it. turns: a list of objects with two fields of it.
 Kind = Literal["text", "texts", "turns"]
 TURN_FIELDS = (("role", "content"), ("from", "value"))
@@ -118,10 +121,27 @@ class Column:
         raise NotThatKind(f"{self.path} holds {_shown(value)}, where text must be")
 
 
-def absent(columns: Mapping[str, Column], names: Collection[str]) -> list[str]:
-    """The columns of a file that are asked for and are not among those that it has."""
+def check_names(columns: Mapping[str, Column], names: Collection[str], where: object) -> None:
+    """Checks that a file, or what `where` says, has all columns that are asked for.
+
+    Raises:
+        PoolError: It lacks some that are not optional.
+    """
     asked = dict.fromkeys(column.steps[0].removesuffix("[]") for column in columns.values() if not column.optional)
-    return [name for name in asked if name not in names]
+    if lacking := [name for name in asked if name not in names]:
+        raise PoolError(f"{where} has no column {listed(lacking)}: it has {listed(names) or 'none'}")
+
+
+def select(table: pa.Table, columns: Mapping[str, Column], where: object) -> pa.Table:
+    """What is asked for of a table, by name.
+
+    Raises:
+        PoolError: It has something else there.
+    """
+    try:
+        return pa.table({name: column.of_table(table) for name, column in columns.items()})
+    except NotThatKind as error:
+        raise PoolError(f"{where}: {error}") from error
 
 
 def read_type(columns: Mapping[str, Column]) -> pa.Schema | None:

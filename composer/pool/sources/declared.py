@@ -64,8 +64,7 @@ class Source:
     def columns(self) -> dict[str, Column]:
         """All that is read of a row: the shape's columns and the extras by name, others by `{path}`."""
         declared = self.config.columns or {name: name for name in self.shape.needs}
-        kinds = {**self.shape.needs, **self.shape.may}
-        found = {name: Column(path, kinds.get(name, "text"), self.shape.fields) for name, path in declared.items()}
+        found = self.shape.columns(declared)
         paths = [path for label in self.labels.values() for path in label.paths]
         required = {path for label in self.labels.values() for path in label.required} | set(self.config.where)
         others = {path: Column(path, optional=path not in required) for path in [*paths, *self.config.where]}

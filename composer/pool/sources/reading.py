@@ -19,9 +19,8 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from composer.checks import listed
 from composer.errors import PoolError
-from composer.pool.sources.columns import Column, NotThatKind, absent, read_type
+from composer.pool.sources.columns import Column, NotThatKind, check_names, read_type, select
 
 ROWS = 4096  # of a batch, about
 BLOCK = 1 << 22  # bytes of text that are read at once
@@ -118,19 +117,14 @@ def _parquet(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[
     names = sorted({column.steps[0].removesuffix("[]") for column in columns.values()})
     with pq.ParquetFile(path) as file:
         held = file.schema_arrow.names
-        if lacking := absent(columns, held):
-            raise PoolError(f"{path} has no column {listed(lacking)}: it has {listed(held) or 'none'}")
+        check_names(columns, held, path)
         names = [name for name in names if name in held]
         done = span.line - 1
         groups = range(span.start, file.num_row_groups if span.end is None else span.end)
         for batch in file.iter_batches(ROWS, groups, columns=names):
-            table = pa.table(batch)
-            try:
-                asked = pa.table({name: column.of_table(table) for name, column in columns.items()})
-            except NotThatKind as error:
-                raise PoolError(f"{path}: {error}") from error
-            yield Raw(asked, np.arange(done + 1, done + 1 + len(table)))
-            done += len(table)
+            asked = select(pa.table(batch), columns, path)
+            yield Raw(asked, np.arange(done + 1, done + 1 + len(batch)))
+            done += len(batch)
 
 
 def _json_lines(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
@@ -301,8 +295,7 @@ def _separated(path: Path, columns: Mapping[str, Column], separator: str, header
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
         reader = csv.reader(lines, delimiter=separator, quoting=quoting, strict=False)
         names = header or next(reader, [])
-        if lacking := absent(columns, names):
-            raise PoolError(f"{path} has no column {listed(lacking)}: it has {listed(names) or 'none'}")
+        check_names(columns, names, path)
         rows: list[tuple[int, Any]] = []
         while True:
             line = reader.line_num + 1

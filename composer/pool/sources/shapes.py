@@ -45,7 +45,10 @@ class Shape:
 
     def columns(self, paths: Mapping[str, str]) -> dict[str, Column]:
         """The columns to read, by name, from their paths in a source."""
-        return {name: Column(path, {**self.needs, **self.may}[name], self.fields) for name, path in paths.items()}
+        return {
+            name: Column(path, {**self.needs, **self.may}.get(name, "text"), self.fields)
+            for name, path in paths.items()
+        }
 
 
 SHAPES: dict[str, Shape] = {}

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from composer.checks import listed
 from composer.config_pool import HubConfig
 from composer.errors import NeedsError, PoolError
-from composer.pool.sources.columns import NotThatKind, absent
+from composer.pool.sources.columns import check_names, select
 from composer.pool.sources.declared import Source
 from composer.pool.sources.reading import PACKED, ROWS, Raw, Span, format_of, read
 
@@ -164,20 +164,16 @@ def _configs(hub: HubConfig) -> list[str | None]:
 def _from_hub(source: Source, shard: Shard) -> Iterator[Raw]:
     hub = source.config.hub
     assert hub is not None and shard.span.end is not None
+    columns = {name: column for name, column in source.columns.items() if column.path != CONFIG}
     config = shard.file.removeprefix(hub.id).removeprefix("/") or None
     with _reached(hub):
         part = _stream(hub, config).shard(num_shards=shard.span.end, index=shard.span.start)
         for done, table in _tables(part):
-            columns = {name: column for name, column in source.columns.items() if column.path != CONFIG}
-            if lacking := absent(columns, table.column_names):
-                raise PoolError(f"{shard.file} has no column {listed(lacking)}: it has {listed(table.column_names)}")
-            try:
-                found = {name: column.of_table(table) for name, column in columns.items()}
-            except NotThatKind as error:
-                raise PoolError(f"{shard.file}: {error}") from error
-            told = pa.repeat(pa.scalar(config, pa.string()), len(table))
-            found |= {name: told for name, column in source.columns.items() if column.path == CONFIG}
-            yield Raw(pa.table(found), np.arange(done + 1, done + 1 + len(table)))
+            check_names(columns, table.column_names, shard.file)
+            found = select(table, columns, shard.file)
+            if CONFIG in (column.path for column in source.columns.values()):
+                found = found.append_column(f"{{{CONFIG}}}", pa.repeat(pa.scalar(config, pa.string()), len(table)))
+            yield Raw(found, np.arange(done + 1, done + 1 + len(table)))
 
 
 def _tables(part: Any) -> Iterator[tuple[int, pa.Table]]:
