@@ -226,7 +226,8 @@ def benjamini_hochberg(p: Sequence[float | None]) -> list[float | None]:
     corrected: list[float | None] = [None] * len(p)
     smallest = 1.0
     for above, place in enumerate(order):
-        smallest = min(smallest, _or_one(p[place]) * len(p) / (len(p) - above))
+        # The factor first: it is 1 for the largest, which rounding of a product and a quotient would change.
+        smallest = min(smallest, _or_one(p[place]) * (len(p) / (len(p) - above)))
         if p[place] is not None:
             corrected[place] = smallest
     return corrected

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -142,6 +142,7 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, None]) == [0.02, None]
 
 
+@example([0.0, 0.0, 0.0, 0.0, 0.0, 0.10957635613960973])
 @given(probabilities)
 def test_benjamini_hochberg_is_that_of_scipy_and_no_larger_than_holm(p: list[float | None]) -> None:
     found = benjamini_hochberg(p)
@@ -150,6 +151,7 @@ def test_benjamini_hochberg_is_that_of_scipy_and_no_larger_than_holm(p: list[flo
         theirs = stats.false_discovery_control([1.0 if raw is None else raw for raw in p])
         assert all(new is None or new == pytest.approx(other) for new, other in zip(found, theirs, strict=True))
     assert all(new is None or new <= (other or 0) for new, other in zip(found, holm(p), strict=True))
+    assert all(new is None or new >= (raw or 0) for new, raw in zip(found, p, strict=True))
 
 
 @given(pairs(), st.integers(1, 640).map(lambda n: n / 64))
