@@ -20,7 +20,9 @@ NOTHING = "–"
 
 def show_pool(facts: Mapping[str, Any], console: Console) -> None:
     """Prints `pool.json`."""
-    console.print(_categories(facts))
+    # Not a table's title, which would be broken to the table's width.
+    told = f"{facts['name']}: {facts['rows']:,} rows, {facts['tokens']:,} tokens"
+    console.print(Text(told, style="bold"), "", _categories(facts))
     if facts.get("sources"):
         console.print("", _sources(facts["sources"]))
         rejects = _rejects(facts["sources"])
@@ -53,9 +55,7 @@ def _cut(text: str) -> str:
 
 
 def _categories(facts: Mapping[str, Any]) -> Table:
-    table = plain_table(
-        f"{facts['name']}: {facts['rows']:,} rows, {facts['tokens']:,} tokens", "category", "rows", "strata"
-    )
+    table = plain_table("categories", "category", "rows", "strata")
     table.columns[2].justify = "left"
     for name, strata in facts["categories"].items():
         leading = sorted(strata.items(), key=lambda one: -one[1])[:STRATA]
