@@ -16,12 +16,12 @@ from composer.checks import listed, one_of
 from composer.config_designs import ClaimConfig, DesignConfig
 from composer.config_pool import PoolConfig
 from composer.config_search import SearchConfig
+from composer.config_trainer import TrainerConfig, plain_settings
 
 BY = ("share", "rows", "tokens")
 SHORTAGE = ("error", "repeat", "redistribute")
 REST = ("rescaled", "fixed")
 OPERATIONS = ("drop", "replace", "resize", "scale", "set", "share")
-SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
 DTYPES = ("float32", "bfloat16")
 EVAL_BACKENDS = ("hf", "vllm")
 ITEMS = ("fixed", "random")
@@ -138,36 +138,6 @@ class ModelConfig:
 
 
 @dataclass
-class TrainerConfig:
-    """How a trial trains. Everything here decides the result, so all of it is in the trial's key."""
-
-    name: str = MISSING
-    epochs: int = 2
-    batch_size: int = 16  # rows a step, over all processes
-    learning_rate: float = 1e-3
-    schedule: str = "linear"
-    warmup_steps: int = 10
-    weight_decay: float = 0.0
-    optimizer: str = "adamw_torch"
-    max_grad_norm: float = 1.0
-    max_length: int = 512  # tokens; a longer row is an error
-    keep_checkpoint: bool = False
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with this section."""
-        yield from one_of("trainer.schedule", self.schedule, SCHEDULES)
-        for name in ("epochs", "batch_size", "max_length"):
-            if getattr(self, name) < 1:
-                yield f"trainer.{name} is {getattr(self, name)}: it must be at least 1"
-        for name in ("learning_rate", "max_grad_norm"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                yield f"trainer.{name} is {getattr(self, name)}: it must be a finite number above 0"
-        for name in ("weight_decay", "warmup_steps"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                yield f"trainer.{name} is {getattr(self, name)}: it must be a finite number of at least 0"
-
-
-@dataclass
 class MetricConfig:
     """Where a score is found in lm-eval's output, and which way is better."""
 
@@ -235,14 +205,14 @@ class ArmConfig:
 
     def problems(self, key: str, trainer: TrainerConfig) -> Iterator[str]:
         """What is wrong with this arm's own settings, found at `key`."""
-        known = [of.name for of in fields(TrainerConfig) if of.name != "name"]
+        known = plain_settings()
         if unknown := [name for name in self.trainer if name not in known]:
             yield f"{key}.trainer names {listed(unknown)}: it must be of {listed(known)}"
             return
         for name, value in self.trainer.items():
-            kind = type(getattr(trainer, name))
-            if not isinstance(value, (kind, int) if kind is float else kind):
-                yield f"{key}.trainer.{name} is {value!r}: it must be of the type {kind.__name__}"
+            if not isinstance(value, known[name]):
+                kinds = listed(kind.__name__.replace("NoneType", "null") for kind in known[name])
+                yield f"{key}.trainer.{name} is {value!r}: it must be of the type {kinds}"
                 return
         yield from (f"{key}: {problem}" for problem in replace(trainer, **self.trainer).problems())
 
@@ -363,9 +333,7 @@ class Config:
         for name, arm in self.study.arms.items():
             found += arm.problems(f"study.arms.{name}", self.trainer)
         if self.study.search is not None:
-            found += self.study.search.problems(
-                self.mixture.quotas, self.benchmarks.of, self.trainer, self.mixture.size
-            )
+            found += self.study.search.problems(self.mixture.quotas, self.benchmarks.of, self.mixture.size)
             if self.study.designs:
                 found.append("study has designs and a search: run them as two recipes; the search starts from its arms")
         return found

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from composer.checks import listed, one_of
+from composer.config_trainer import FREE, plain_settings
 
 SAMPLERS = ("mixture", "gp", "tpe", "nsga2", "random")
 LEAST_PAIRS = 5
@@ -78,15 +79,12 @@ class SearchConfig:
     prune: bool = False  # leave out a proposal's further seeds once its items say that it is worse than the best arm
     lease_seconds: float = 60.0  # a worker of another machine that is silent for so long is taken for dead
 
-    def problems(
-        self, categories: Collection[str], benchmarks: Collection[str], settings: Any, rows: int | None
-    ) -> Iterator[str]:
+    def problems(self, categories: Collection[str], benchmarks: Collection[str], rows: int | None) -> Iterator[str]:
         """What is wrong with this section.
 
         Args:
             categories: Those that the recipe's mixture names.
             benchmarks: The recipe's.
-            settings: Its trainer section, whose fields may be searched.
             rows: The mixture's size, where it is declared.
         """
         yield from one_of("study.search.sampler", self.sampler, SAMPLERS)
@@ -105,7 +103,7 @@ class SearchConfig:
             yield "study.search gives fidelities and pareto: cheap runs are weighed by one objective; give weights"
         for name, of in self.fidelities.items():
             yield from of.problems(f"study.search.fidelities.{name}", self.size[1] if self.size else rows)
-        known = [one.name for one in fields(settings) if one.name not in {"name", "keep_checkpoint"}]
+        known = [name for name in plain_settings() if name not in FREE]
         for name, values in self.trainer.items():
             yield from one_of("study.search.trainer", name, known)
             yield from values.problems(f"study.search.trainer.{name}")

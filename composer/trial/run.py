@@ -2,6 +2,8 @@
 
 The record is written last and whole: a folder that has one is a finished trial. Progress goes to standard output, one
 JSON object a line: `phase` (load, tokenise, train, evaluate), `step`, `steps`, `loss`.
+
+Several processes may run one trial together, as `torchrun` starts them: all train, the first evaluates and writes.
 """
 
 from __future__ import annotations
@@ -15,15 +17,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from composer.artifacts import read_json, write_json
-from composer.config import TrainerConfig
 from composer.errors import ComposerError
+from composer.pool.store import write_table
 
-RECORD_VERSION = 1
+if TYPE_CHECKING:
+    from composer.trial.evaluate import Evaluation
+    from composer.trial.ledger import Ledger
+    from composer.trial.load import Loaded
+    from composer.trial.tokens import Tokens
+    from composer.trial.train import Training
+
+RECORD_VERSION = 2
 
 
 def main(folder: Path) -> int:
@@ -32,66 +42,63 @@ def main(folder: Path) -> int:
     try:
         run(folder)
     except ComposerError as error:
-        print(error, file=sys.stderr)
+        if _is_first():
+            print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def run(folder: Path) -> dict[str, Any]:
-    """Trains and evaluates as `spec.json` says, writes `items.parquet` and `record.json`, returns the record.
+def run(folder: Path) -> dict[str, Any] | None:
+    """Trains and evaluates as `spec.json` says, and returns the record; None in all processes but the first.
 
-    The record: `version`, `key`, `seed`, `status` ("finished"), `mixture` (rows, tokens, digest), `training` (steps,
-    rows, tokens, seconds, rows_per_second, tokens_per_second, loss as [step, mean loss] pairs), `scores` (task →
-    "metric,filter" → value), `seconds` by phase and in all, `peak_memory_mb`, `versions`.
+    Writes `ledger.parquet` before the first step, `history/*.parquet`, `losses/*.parquet` and `events.json` on the way,
+    `items.parquet` and `record.json` at the end. The record: `version`, `key`, `seed`, `status` ("finished"),
+    `mixture` (rows, tokens, digest, too_long, left_out), `training`, `scores` (task → "metric,filter" → value),
+    `seconds` by phase and in all, `peak_memory_mb`, `versions`.
+
+    `training`: steps, rows, tokens, seconds, rows_per_second, tokens_per_second, useful (the share of real tokens among
+    all that were computed), flops (a second), mfu (of what the device could do, or null), peak_gpu_memory_mb (or
+    null), processes, device, micro_tokens, loss ([step, mean loss] pairs), by_category and by_source (the same for
+    the rows of each), events (`monitors.Event`), stopping ([tokens, mean score] pairs).
 
     Raises:
-        TrialError: The mixture does not fit the model, or a benchmark is unknown.
+        TrialError: The mixture does not fit the model, a monitor ended the run, or a benchmark is unknown.
     """
     spec = read_json(folder / "spec.json")
     clock: dict[str, float] = {}
     with _phase("load", clock):
-        import torch
         import transformers
 
-        from composer.trial.chat import tokenise
-        from composer.trial.evaluate import evaluate
-        from composer.trial.order import batches
-        from composer.trial.spec import model_path, trial_key
-        from composer.trial.train import train
+        from composer.trial.ledger import make_ledger
+        from composer.trial.load import load
+        from composer.trial.spec import trial_key
+        from composer.trial.tokens import tokens_of
+        from composer.trial.train import forget_checkpoints, train
 
         _quieten(transformers)
         # A fork of a process that has drawn random numbers must not go on from its state.
         transformers.set_seed(spec["seed"])
-        path, revision = model_path(spec["model"]), spec["model"]["revision"]
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, revision=revision)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            path, revision=revision, dtype=getattr(torch, spec["model"]["dtype"])
-        )
-        if torch.cuda.is_available():
-            model = model.cuda()
-    config = TrainerConfig(**spec["trainer"])
+        loaded = load(spec)
+        config = loaded.config
     with _phase("tokenise", clock):
-        table = _rows(folder, spec)
-        ids = table["id"].to_pylist()
-        examples = tokenise(tokenizer, table["messages"].to_pylist(), ids, config.max_length)
-        plan = batches(_hashes(ids), [len(e.ids) for e in examples], config.batch_size, config.epochs, spec["seed"])
+        table, kept = _rows(folder, spec), folder.parent.parent / "tokens"
+        tokens = tokens_of(table, loaded.tokenizer, config.max_length, config.long_rows, kept)
+        ledger = make_ledger(tokens, table["id"].to_pylist(), config, spec["seed"], loaded.gap)
+        if _is_first():
+            write_table(folder / "ledger.parquet", ledger.rows(tokens, table), 1 << 16)
     with _phase("train", clock):
+        groups = [f"{one['category']} {one['source']}" for one in table.select(["category", "source"]).to_pylist()]
         training = train(
-            model, tokenizer, examples, plan, config, spec["seed"], folder / "checkpoint",
-            lambda step, steps, loss: _tell("train", step, steps, loss),
+            loaded.model, loaded.tokenizer, tokens, ledger, groups, config, spec["seed"], folder,
+            lambda step, steps, loss: _tell("train", step, steps, loss), lambda: _score(loaded, spec),
         )  # fmt: skip
+    if not _is_first():
+        return None
     if config.keep_checkpoint:
-        model.save_pretrained(folder / "checkpoint")
-        tokenizer.save_pretrained(folder / "checkpoint")
+        loaded.model.save_pretrained(folder / "checkpoint")
+        loaded.tokenizer.save_pretrained(folder / "checkpoint")
     with _phase("evaluate", clock):
-        wanted = spec["benchmarks"]
-        tasks = [metric["task"] for of in wanted["of"].values() for metric in (of["accuracy"], of["smooth"]) if metric]
-        from composer.resources import eval_folders
-
-        evaluation = evaluate(
-            model, tokenizer, sorted(set(tasks)), eval_folders(wanted["tasks"]), wanted["batch_size"], wanted["limit"],
-            wanted["eval_backend"],
-        )  # fmt: skip
+        evaluation = _evaluated(loaded, spec, spec["benchmarks"]["limit"], ("accuracy", "smooth"))
     pq.write_table(evaluation.items, folder / "items.parquet", compression="zstd")
     record = {
         "version": RECORD_VERSION,
@@ -99,40 +106,95 @@ def run(folder: Path) -> dict[str, Any]:
         "seed": spec["seed"],
         "status": "finished",
         "mixture": {
-            "rows": len(examples),
-            "tokens": sum(len(e.ids) for e in examples),
+            "rows": table.num_rows,
+            "tokens": int(tokens.lengths.sum()),
             "digest": spec["mixture"]["digest"],
+            "too_long": tokens.too_long,
+            "left_out": tokens.left_out,
         },
-        "training": {
-            "steps": training.steps,
-            "rows": training.rows,
-            "tokens": training.tokens,
-            "seconds": round(training.seconds, 3),
-            "rows_per_second": round(training.rows / training.seconds, 3),
-            "tokens_per_second": round(training.tokens / training.seconds, 1),
-            "loss": training.loss,
-        },
+        "training": _told(training, loaded, tokens, ledger, table),
         "scores": evaluation.scores,
         "seconds": {**{name: round(taken, 3) for name, taken in clock.items()}, "total": round(sum(clock.values()), 3)},
         "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         "versions": spec["versions"],
     }
     write_json(folder / "record.json", record)
+    forget_checkpoints(folder)
     return record
+
+
+def _told(training: Training, loaded: Loaded, tokens: Tokens, ledger: Ledger, table: Any) -> dict[str, Any]:
+    """The record's part on training."""
+    import torch
+
+    from composer.trial.arguments import base_of
+    from composer.trial.cost import parameter_counts, peak_flops, training_flops
+    from composer.trial.history import group_losses
+
+    read = ledger.examples[: ledger.lines[ledger.steps[training.steps]]]
+    base, on_gpu = base_of(loaded.model), torch.cuda.is_available()
+    flops = training_flops(parameter_counts(base), base.config, tokens.lengths[read], tokens.learned[read])
+    device, processes = torch.cuda.get_device_name() if on_gpu else "cpu", int(os.environ.get("WORLD_SIZE", "1"))
+    peak, seconds = peak_flops(device), max(training.seconds, 1e-9)
+    by = {}
+    for column in ("category", "source"):
+        coded = table[column].combine_chunks().dictionary_encode()
+        by[column] = group_losses(training.history, np.asarray(coded.indices), coded.dictionary.to_pylist())
+    return {
+        "steps": training.steps,
+        "rows": training.rows,
+        "tokens": training.tokens,
+        "seconds": round(training.seconds, 3),
+        "rows_per_second": round(training.rows / seconds, 3),
+        "tokens_per_second": round(training.tokens / seconds, 1),
+        "useful": round(training.useful, 4),
+        "flops": round(flops / seconds),
+        "mfu": None if peak is None else round(flops / seconds / peak / processes, 4),
+        "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() >> 20 if on_gpu else None,
+        "processes": processes,
+        "device": device,
+        "micro_tokens": training.micro_tokens,
+        "loss": training.loss,
+        "by_category": by["category"],
+        "by_source": by["source"],
+        "events": [event.as_json() for event in training.events],
+        "stopping": training.scores,
+    }
+
+
+def _evaluated(loaded: Loaded, spec: dict[str, Any], limit: int | None, of: tuple[str, ...]) -> Evaluation:
+    from composer.resources import eval_folders
+    from composer.trial.evaluate import evaluate
+    from composer.trial.load import evaluable
+
+    wanted = spec["benchmarks"]
+    tasks = {one[metric]["task"] for one in wanted["of"].values() for metric in of if one[metric]}
+    with evaluable(loaded.model) as model:
+        return evaluate(
+            model, loaded.tokenizer, sorted(tasks), eval_folders(wanted["tasks"]), wanted["batch_size"], limit,
+            wanted["eval_backend"],
+        )  # fmt: skip
+
+
+def _score(loaded: Loaded, spec: dict[str, Any]) -> float:
+    """The mean smooth score of some items of each benchmark, of which higher is better."""
+    smooth = [one["smooth"] or one["accuracy"] for one in spec["benchmarks"]["of"].values()]
+    scores = _evaluated(loaded, spec, loaded.config.stopping.items, ("smooth",)).scores
+    told = [scores[of["task"]][f"{of['metric']},{of['filter']}"] for of in smooth if of["task"] in scores]
+    return float(np.mean([one if of["higher_is_better"] else -one for one, of in zip(told, smooth, strict=False)]))
 
 
 def _rows(folder: Path, spec: dict[str, Any]) -> Any:
     """The mixture's rows, from the study's folder."""
     study = folder.parent.parent
-    return pq.read_table(study / spec["mixture"]["folder"] / "data", columns=["id", "messages"])
+    return pq.read_table(
+        study / spec["mixture"]["folder"] / "data", columns=["id", "messages", "category", "stratum", "source"]
+    )
 
 
-def _hashes(ids: list[str]) -> Any:
-    import numpy as np
-
-    from composer.pool.hashes import row_hash
-
-    return np.array([row_hash(row_id) for row_id in ids], dtype=np.uint64)
+def _is_first() -> bool:
+    """Whether this is the first of the processes that run this trial, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -144,7 +206,8 @@ def _phase(name: str, clock: dict[str, float]) -> Iterator[None]:
 
 
 def _tell(phase: str, step: int, steps: int, loss: float | None) -> None:
-    print(json.dumps({"phase": phase, "step": step, "steps": steps, "loss": loss}), flush=True)
+    if _is_first():
+        print(json.dumps({"phase": phase, "step": step, "steps": steps, "loss": loss}), flush=True)
 
 
 def _quieten(transformers: Any) -> None:

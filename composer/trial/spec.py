@@ -10,10 +10,11 @@ from typing import Any
 
 from composer import __version__
 from composer.artifacts import digest, file_digest, folder_digest
-from composer.config import BenchmarksConfig, ModelConfig, TrainerConfig
+from composer.config import BenchmarksConfig, ModelConfig
+from composer.config_trainer import FREE, TrainerConfig
 from composer.resources import base_model, eval_folders
 
-SPEC_VERSION = 1
+SPEC_VERSION = 2
 _LIBRARIES = ("torch", "transformers", "accelerate", "lm_eval", "tokenizers")
 
 
@@ -44,7 +45,7 @@ def _versions() -> dict[str, str]:
 
 def trial_key(spec: dict[str, Any]) -> str:
     """The first 16 hexadecimal digits of the hash of all in `spec` that determines the result."""
-    settings = {name: value for name, value in spec["trainer"].items() if name not in {"name", "keep_checkpoint"}}
+    settings = {name: value for name, value in spec["trainer"].items() if name not in FREE}
     model = {name: spec["model"][name] for name in ("path", "revision", "dtype", "digest")}
     scores = {name: spec["benchmarks"][name] for name in ("tasks", "of", "batch_size", "limit", "digest")}
     if spec["benchmarks"].get("eval_backend", "hf") != "hf":  # trials of before there was a choice keep their keys

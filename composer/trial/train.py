@@ -1,24 +1,32 @@
-"""Training: transformers' Trainer, fed the batches of `order` as they are."""
+"""Training: transformers' Trainer takes the ledger's steps one by one, watched, kept and resumed exactly."""
 
 from __future__ import annotations
 
-import time
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_callback import PrinterCallback
 
-from composer.config import TrainerConfig
-from composer.trial.chat import IGNORED, Example
+from composer.config_trainer import TrainerConfig
+from composer.trial.attention import documents_apart
+from composer.trial.checkpoints import discard, newest_whole, step_of
+from composer.trial.events import Event, Events
+from composer.trial.history import History, Step
+from composer.trial.ledger import Ledger
+from composer.trial.loop import Loop, RolledBack, Work
+from composer.trial.losses import hidden_states
+from composer.trial.monitors import Monitors
+from composer.trial.tokens import Tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Progress = Callable[[int, int, float | None], None]
+POINTS = 50  # of the loss curve in a record
 
 
 @dataclass(frozen=True)
@@ -29,8 +37,13 @@ class Training:
         steps: Optimizer steps.
         rows: Rows read, epochs counted.
         tokens: Tokens read, padding left out, epochs counted.
-        seconds: Wall-clock time of the steps.
+        seconds: Wall-clock time of the steps, those of earlier processes among them.
         loss: (step, mean loss since the last entry).
+        history: Every step.
+        events: What the monitors found.
+        scores: (tokens read, mean score) of the evaluations on the way; higher is better.
+        micro_tokens: Tokens of one pass, as far as memory went.
+        useful: The share of real tokens among all positions of the passes.
     """
 
     steps: int
@@ -38,103 +51,99 @@ class Training:
     tokens: int
     seconds: float
     loss: list[tuple[int, float]]
+    history: list[Step]
+    events: list[Event]
+    scores: list[tuple[int, float]]
+    micro_tokens: int
+    useful: float
 
 
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
-    batches: Sequence[Sequence[int]],
+    tokens: Tokens,
+    ledger: Ledger,
+    groups: Sequence[str],
     config: TrainerConfig,
     seed: int,
-    scratch: Path,
+    folder: Path,
     progress: Progress,
+    score: Callable[[], float] | None = None,
+    micro_tokens: int | None = None,
 ) -> Training:
-    """Trains `model` in place on `batches`, lists of places in `examples`; one optimizer step each."""
-    steps = len(batches)
-    every = max(1, steps // 50)
-    arguments = TrainingArguments(
-        output_dir=str(scratch),
-        max_steps=steps,
-        per_device_train_batch_size=1,  # a batch is one item of the loader
-        learning_rate=config.learning_rate,
-        lr_scheduler_type=config.schedule,
-        warmup_steps=min(config.warmup_steps, steps - 1),
-        weight_decay=config.weight_decay,
-        optim=config.optimizer,
-        max_grad_norm=config.max_grad_norm,
-        seed=seed,
-        data_seed=seed,
-        logging_steps=every,
-        logging_nan_inf_filter=False,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=torch.cuda.is_available(),
-        remove_unused_columns=False,
-        use_cpu=not torch.cuda.is_available(),
-        bf16=model.dtype == torch.bfloat16 and torch.cuda.is_available(),
-    )
-    curve = _Curve(progress)
-    trainer = _Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=_Batches(examples, batches, tokenizer.pad_token_id),
-        data_collator=_only,
-        processing_class=tokenizer,
-        callbacks=[curve],
-    )
-    trainer.remove_callback(PrinterCallback)
-    started = time.monotonic()
-    trainer.train()
+    """Trains `model` in place on the ledger's steps, going on from the newest whole checkpoint below `folder`.
+
+    Args:
+        model: On its device.
+        tokenizer: Kept beside the weights in checkpoints.
+        tokens: The mixture's.
+        ledger: Made of these tokens.
+        groups: (n_rows,) category and source of each row of the mixture, which losses are compared within.
+        config: How to train.
+        seed: The trial's.
+        folder: Gets `checkpoints/`, `history/`, `losses/` and `events.json`.
+        progress: Is told (step, steps, loss).
+        score: Evaluates the model as it is, for `config.stopping`.
+        micro_tokens: Of one pass, where that is known.
+
+    Raises:
+        TrialError: A monitor with the policy `stop` found something, or memory does not hold one line.
+    """
+    names = sorted(set(groups))
+    place = {name: at for at, name in enumerate(names)}
+    codes = np.array([place[name] for name in groups], np.int64)
+    learned = np.bincount(tokens.places, tokens.learned, minlength=len(groups)).astype(np.int64)
+    events = Events(folder / "events.json", _rank() == 0)
+    history = History(folder, writes=_rank() == 0)
+    bound = None
+    with hidden_states(model) as hidden, documents_apart(model):
+        while True:
+            start, told = newest_whole(folder / "checkpoints", bound)
+            for sentence in told if _rank() == 0 else ():
+                print(sentence, file=sys.stderr, flush=True)
+            history.go_back(step_of(start) if start else 0)
+            monitors = Monitors(config.monitors, codes, learned)
+            for step in history.steps:
+                if step.number not in events.left_out:
+                    monitors.look(step)
+                monitors.remember(step)
+            work = Work(
+                tokens, ledger, config, seed, folder / "checkpoints", history, monitors, events, hidden, progress,
+                score, micro_tokens or config.micro_tokens,
+            )  # fmt: skip
+            loop = Loop(model, tokenizer, work)
+            try:
+                loop.run(start)
+                break
+            except RolledBack as back:
+                bound, micro_tokens = back.step - 1, loop.micro_tokens
+    history.save()
+    steps = history.steps
     return Training(
-        steps=steps,
-        rows=sum(map(len, batches)),
-        tokens=sum(len(examples[row].ids) for batch in batches for row in batch),
-        seconds=time.monotonic() - started,
-        loss=curve.losses,
+        steps=len(steps),
+        rows=sum(len(step.places) for step in steps),
+        tokens=sum(step.tokens for step in steps),
+        seconds=sum(step.seconds for step in steps),
+        loss=_curve(steps),
+        history=steps,
+        events=events.found,
+        scores=loop.scores,
+        micro_tokens=loop.micro_tokens,
+        useful=loop.real / max(loop.positions, 1),
     )
 
 
-class _Batches(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
-    """The batches, padded on the right, as tensors of shape (rows, longest row)."""
-
-    def __init__(self, examples: Sequence[Example], batches: Sequence[Sequence[int]], pad: int) -> None:
-        self.examples, self.batches, self.pad = examples, batches, pad
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
-        rows = [self.examples[row] for row in self.batches[step]]
-        longest = max(len(row.ids) for row in rows)
-        return {
-            "input_ids": torch.tensor([row.ids + [self.pad] * (longest - len(row.ids)) for row in rows]),
-            "attention_mask": torch.tensor([[1] * len(row.ids) + [0] * (longest - len(row.ids)) for row in rows]),
-            "labels": torch.tensor([row.labels + [IGNORED] * (longest - len(row.labels)) for row in rows]),
-        }
+def forget_checkpoints(folder: Path) -> None:
+    """Removes the checkpoints of a finished run."""
+    for checkpoint in (folder / "checkpoints").glob("checkpoint-*"):
+        discard(checkpoint)
 
 
-class _Trainer(Trainer):
-    """A Trainer that reads its batches in the order given."""
-
-    def _get_train_sampler(self, *_: Any) -> torch.utils.data.Sampler[int]:
-        return torch.utils.data.SequentialSampler(self.train_dataset)
-
-
-class _Curve(TrainerCallback):
-    """Keeps the loss curve and tells the progress."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.losses: list[tuple[int, float]] = []
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if logs and "loss" in logs:
-            self.losses.append((state.global_step, round(float(logs["loss"]), 6)))
-            self.progress(state.global_step, state.max_steps, float(logs["loss"]))
+def _curve(steps: Sequence[Step]) -> list[tuple[int, float]]:
+    every = max(1, len(steps) // POINTS)
+    cut = [steps[at : at + every] for at in range(0, len(steps) - len(steps) % every, every)]
+    return [(part[-1].number, round(float(np.mean([step.loss for step in part])), 6)) for part in cut]
 
 
-def _only(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return items[0]
+def _rank() -> int:
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0

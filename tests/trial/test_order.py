@@ -11,7 +11,7 @@ hashes = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=300, unique=Tr
 
 def laid_out(values, size=4, epochs=1, seed=0, lengths=None):
     array = np.array(values, dtype=np.uint64)
-    return batches(array, lengths or [1] * len(values), size, epochs, seed)
+    return list(batches(array, lengths or [1] * len(values), size, epochs, seed))
 
 
 @given(hashes, st.integers(1, 9), st.integers(1, 3), st.integers(0, 5))
