@@ -299,13 +299,15 @@ class LauncherConfig:
     """How trials share the machine, and what curates pools. Nothing here changes a result."""
 
     kind: str = "local"  # local | ray: curates pools on the machines of a Ray cluster
-    workers: int = 2
+    workers: int = 2  # trials at a time; they take the machine's GPUs in turn, and share them where there are fewer
     threads: int = 1
+    processes: int = 1  # of a trial, each with a GPU of its own where there are some
+    launch: str = ""  # a command that starts a trial's processes, such as accelerate launch --config_file cluster.yaml
 
     def problems(self) -> Iterator[str]:
         """What is wrong with this section."""
         yield from one_of("launcher.kind", self.kind, ("local", "ray"))
-        for name in ("workers", "threads"):
+        for name in ("workers", "threads", "processes"):
             if getattr(self, name) < 1:
                 yield f"launcher.{name} is {getattr(self, name)}: it must be at least 1"
 

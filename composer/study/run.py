@@ -19,6 +19,7 @@ from composer.study.journal import Entry, sync
 from composer.study.lock import study_lock
 from composer.study.plan import Plan, check_out, make_plan
 from composer.study.runner import Outcome, run_trials
+from composer.study.spread import Spread
 
 
 def run_study(recipe: Recipe, pool: Pool, plan: Plan, console: Console, propose: Proposer = bisect) -> Outcome:
@@ -60,7 +61,7 @@ def _run_planned(recipe: Recipe, pool: Pool, plan: Plan, console: Console) -> Ou
     for arm, mixture in plan.mixtures.items():
         export(mixture, pool, run / "mixtures" / arm, recipe.mixtures[arm])
     with Display(plan.trials, console) as display:
-        outcome = run_trials(run, plan.trials, launcher.workers, launcher.threads, display)
+        outcome = run_trials(run, plan.trials, launcher.workers, launcher.threads, display, spread=Spread.of(launcher))
     sync(run, recipe.name, list(recipe.config.benchmarks.of), _entries(run, plan))
     return outcome
 

@@ -28,6 +28,8 @@ from composer.artifacts import write_json
 from composer.errors import OutputError
 from composer.study.lock import LOCK, trial_lock
 from composer.study.nursery import Nursery, NurseryLost
+from composer.study.spread import Spread
+from composer.trial.memory import AGAIN
 
 COMMAND = (sys.executable, "-m", "composer.trial")
 PRELOAD = (
@@ -41,6 +43,7 @@ PRELOAD = (
     "lm_eval.models.huggingface",
     "lm_eval.tasks",
 )
+KEPT = {LOCK, "checkpoints", "history", "losses", "events.json"}  # what an interrupted trial goes on from
 ATTEMPTS = 2  # a trial that was killed is not at fault
 TICK_SECONDS = 0.1
 ORPHAN_SECONDS = 60.0  # for a trial of a killed study to notice and die
@@ -104,6 +107,7 @@ def run_trials(
     listener: Listener,
     command: Sequence[str] = COMMAND,
     preload: Sequence[str] = PRELOAD,
+    spread: Spread | None = None,
 ) -> Outcome:
     """Runs those of `trials` that have no record yet, at most `workers` at a time, in declared order.
 
@@ -121,6 +125,7 @@ def run_trials(
         command: Runs the trial in the folder that is appended to it.
         preload: What `command`, being `python -m MODULE`, imports: where it helps and is safe, a nursery imports this
             once and forks the trials. Empty: a fresh process for each.
+        spread: Processes and GPUs of each trial; None: a process each, and the GPUs that are here in turn.
     """
     first: dict[str, Trial] = {}
     for trial in trials:
@@ -130,11 +135,13 @@ def run_trials(
     for key in first.keys() & skipped:
         listener(Event("skipped", first[key]))
     # Plain processes import side by side: a nursery gains nothing where each worker has one trial at most.
-    forks = sys.platform == "linux" and threads == 1 and len(waiting) > workers and tuple(command[1:-1]) == ("-m",)
+    spread = Spread() if spread is None else spread
+    plain = spread.alone and threads == 1 and tuple(command[1:-1]) == ("-m",)
+    forks = sys.platform == "linux" and plain and len(waiting) > workers
     errors: dict[str, str] = {}
     with (
         _exit_on_sigterm(),
-        _Starter(command, preload if forks else (), _environment(threads)) as starter,
+        _Starter(spread, command, preload if forks else (), _environment(threads)) as starter,
         contextlib.closing(_run(run, waiting, workers, starter)) as events,
     ):
         for event in events:
@@ -158,8 +165,9 @@ def _run(run: Path, trials: Sequence[Trial], workers: int, starter: _Starter) ->
                 trial, attempt = waiting.popleft()
                 yield Event("started", trial)
                 folder = _folder(run, trial.key)
+                slot = min(set(range(workers)) - {one.slot for one in running})
                 try:
-                    running.append(_Running(trial, attempt, folder, _start(trial, folder, starter)))
+                    running.append(_Running(trial, attempt, folder, slot, _start(trial, folder, slot, starter)))
                 except OutputError as error:
                     yield _failed(trial, folder, str(error))
             select.select([one.process.stdout for one in running if one.talks], [], [], TICK_SECONDS)
@@ -189,8 +197,8 @@ class _Process(Protocol):
 class _Running:
     """A trial that runs."""
 
-    def __init__(self, trial: Trial, attempt: int, folder: Path, process: _Process) -> None:
-        self.trial, self.attempt, self.folder, self.process = trial, attempt, folder, process
+    def __init__(self, trial: Trial, attempt: int, folder: Path, slot: int, process: _Process) -> None:
+        self.trial, self.attempt, self.folder, self.slot, self.process = trial, attempt, folder, slot, process
         self.started = time.monotonic()
         self.loss: float | None = None
         self.talks = True
@@ -221,6 +229,9 @@ class _Running:
         seconds = time.monotonic() - self.started
         if (self.folder / "record.json").exists():
             return Event("finished", self.trial, loss=self.loss, seconds=seconds)
+        if (self.folder / AGAIN).exists():  # it asks for it: memory ended, and the next attempt knows
+            self.attempt -= 1
+            return Event("retried", self.trial, error=_reason(self.folder, code), seconds=seconds)
         if code < 0 and self.attempt < ATTEMPTS:
             return Event("retried", self.trial, error=_reason(self.folder, code), seconds=seconds)
         return _failed(self.trial, self.folder, _reason(self.folder, code), seconds)
@@ -229,8 +240,8 @@ class _Running:
 class _Starter:
     """Starts trials: forked by a nursery while there is something to preload, else as fresh processes."""
 
-    def __init__(self, command: Sequence[str], preload: Sequence[str], env: Mapping[str, str]) -> None:
-        self.command, self.preload, self.env = command, preload, env
+    def __init__(self, spread: Spread, command: Sequence[str], preload: Sequence[str], env: Mapping[str, str]) -> None:
+        self.spread, self.command, self.preload, self.env = spread, command, preload, env
         self.nursery: Nursery | None = None
 
     def __enter__(self) -> _Starter:
@@ -239,8 +250,8 @@ class _Starter:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def start(self, folder: Path, lock: int) -> _Process:
-        """Starts the trial in `folder`, which keeps the descriptor `lock` open for as long as it lives."""
+    def start(self, folder: Path, slot: int, lock: int) -> _Process:
+        """Starts the trial in `folder` as worker number `slot`; it keeps the descriptor `lock` open while it lives."""
         with (folder / "log.txt").open("wb") as log:
             while self.preload:
                 fresh = self.nursery is None
@@ -252,12 +263,12 @@ class _Starter:
                     if fresh:  # it cannot serve on this machine; one that was killed is started again
                         self.preload = ()
             process = subprocess.Popen(
-                [*self.command, str(folder)],
+                [*self.spread.command(self.command), str(folder)],
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=self.env,
+                env={**self.env, **self.spread.environment(slot)},
                 pass_fds=(lock,),
                 start_new_session=True,  # Ctrl-C reaches the runner, which ends its trials in order
             )
@@ -269,16 +280,18 @@ class _Starter:
             self.nursery = None
 
 
-def _start(trial: Trial, folder: Path, starter: _Starter) -> _Process:
+def _start(trial: Trial, folder: Path, slot: int, starter: _Starter) -> _Process:
     folder.mkdir(parents=True, exist_ok=True)
     with trial_lock(folder, ORPHAN_SECONDS) as lock:
         for path in folder.iterdir():
+            if path.name in KEPT:
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name != LOCK:
+            else:
                 path.unlink()
         write_json(folder / "spec.json", trial.spec)
-        return starter.start(folder, lock)
+        return starter.start(folder, slot, lock)
 
 
 def _stop(running: Sequence[_Running]) -> None:

@@ -27,6 +27,7 @@ from composer.study.plan import Plan, make_plan
 from composer.study.queue import Queue
 from composer.study.runner import COMMAND, PRELOAD, Outcome, Trial, run_trials
 from composer.study.samplers import BY_SEED, PARTS
+from composer.study.spread import Spread
 
 PATIENCE = 600.0  # seconds to wait for another process that makes a proposal
 TOKENS, KEYS = "tokens", "keys"  # of a result, beside what a sampler reads
@@ -122,7 +123,8 @@ def train(work: Work, jobs: Sequence[Job]) -> Outcome:
     for arm, mixture in plan.mixtures.items():
         export(mixture, work.pool, run / "mixtures" / arm, recipe.mixtures[arm])
     write_plan(work)
-    launcher, command = recipe.config.launcher, (work.command, work.preload)
+    launcher = recipe.config.launcher
+    command = (work.command, work.preload, Spread.of(launcher))
     with Display(plan.trials, work.console) as display:
         if work.judge is None or not work.objectives.weights:
             return run_trials(run, plan.trials, launcher.workers, launcher.threads, display, *command)

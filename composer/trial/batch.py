@@ -99,7 +99,7 @@ def make_batch(
     lengths = [int(tokens.starts[one + 1] - tokens.starts[one]) for one in documents]
     if packed:
         starts = np.cumsum([0, *(length + gap for length in lengths)])
-        width = -(-int(starts[-1]) // multiple) * multiple
+        width = -(-int(starts[-1] - gap) // multiple) * multiple
         shape = (1, width)
     else:
         width = max(lengths)

@@ -29,6 +29,7 @@ from composer.trial.events import Events
 from composer.trial.history import History, Step
 from composer.trial.ledger import Ledger
 from composer.trial.losses import token_losses
+from composer.trial.memory import MemoryEnded
 from composer.trial.monitors import Monitors
 from composer.trial.packing import best_fit, shares
 from composer.trial.tokens import Tokens
@@ -96,6 +97,7 @@ class Loop(Trainer):
         self.gap = document_gap(self.inner.config) or 0
         self.micro_tokens = work.micro_tokens or (CPU_MICRO_TOKENS if self.args.device.type == "cpu" else MICRO_TOKENS)
         self.real = self.positions = 0
+        self.halved = False
         self.scores: list[tuple[int, float]] = []
         self.seen: Step | None = None
         self.took = self.saved_at = time.monotonic()
@@ -140,9 +142,10 @@ class Loop(Trainer):
         if self.args.world_size > 1:
             torch.distributed.all_reduce(sums)
         told = sums.double().cpu().numpy()
-        self.due = bool(told[-1] > 0)
+        self.due = bool(told[-3] > 0)
+        self.real, self.positions = self.real + int(told[-2]), self.positions + int(told[-1])
         learned = learned_of(self.tokens, examples, self.config.think_weight)
-        losses = np.divide(told[1:-1], learned, out=np.full(len(examples), np.nan), where=learned > 0)
+        losses = np.divide(told[1:-3], learned, out=np.full(len(examples), np.nan), where=learned > 0)
         self.seen = Step(
             number, loss=float(told[0]), grad_norm=math.nan, learning_rate=self._get_learning_rate(),
             tokens=int(self.tokens.lengths[examples].sum()), seconds=0.0, taken=True,
@@ -153,10 +156,13 @@ class Loop(Trainer):
     def _passes(
         self, model: Any, lines: list[NDArray[np.int64]], rows: list[NDArray[np.int64]], weights: NDArray[np.float64]
     ) -> torch.Tensor:
-        """(1 + n + 1,) this process's part of the step's loss, of each example's, and whether a checkpoint is due."""
+        """(1 + n + 3,) this process's part of the step's loss, of each example's, of what it tells of itself.
+
+        That is whether a checkpoint is due, the tokens that were read, and the positions that it took.
+        """
         device, world = self.args.device, self.args.world_size
         dtype = torch.float64 if device.type == "cpu" else torch.float32
-        sums = torch.zeros(len(weights) + 2, dtype=dtype, device=device)
+        sums = torch.zeros(len(weights) + 4, dtype=dtype, device=device)
         real = positions = 0
         idle = not lines  # a process without a line runs one that counts nothing: the others wait for its gradients
         if idle:
@@ -174,11 +180,11 @@ class Loop(Trainer):
                 self.accelerator.backward(loss * world)  # processes average their gradients: the sum is wanted
             if not idle:
                 sums[0] += loss.detach()
-                sums[1:-1].index_add_(0, batch.rows, losses.to(sums.dtype))
+                sums[1:-3].index_add_(0, batch.rows, losses.to(sums.dtype))
                 real += int(self.tokens.lengths[np.concatenate([lines[one] for one in part])].sum())
                 positions += batch.ids.numel()
-        sums[-1] = float(self.args.process_index == 0 and self._checkpoint_due())
-        self.real, self.positions = self.real + real, self.positions + positions
+        due = float(self.args.process_index == 0 and self._checkpoint_due())
+        sums[-3:] = torch.tensor([due, real, positions], dtype=dtype)
         return sums
 
     def _cut(self, lines: list[NDArray[np.int64]]) -> list[list[int]]:
@@ -201,13 +207,14 @@ class Loop(Trainer):
         return 256 if self.config.compile else 1
 
     def _halve(self, error: Exception, longest: int) -> None:
-        if self.args.world_size > 1 or self.micro_tokens <= longest:
+        if self.micro_tokens <= longest:
             raise TrialError(
-                f"memory ended in a pass of {self.micro_tokens} tokens, and trainer.max_length is "
-                f"{self.config.max_length}: lower it, set trainer.gradient_checkpointing=true, or, with several "
-                f"processes, lower trainer.micro_tokens ({error})"
+                f"memory does not hold one line of {longest} tokens: lower trainer.max_length, which is "
+                f"{self.config.max_length}, or set trainer.gradient_checkpointing=true ({error})"
             ) from error
-        self.micro_tokens = max(self.micro_tokens // 2, longest)
+        self.micro_tokens, self.halved = max(self.micro_tokens // 2, longest), True
+        if self.args.world_size > 1:  # the others wait for gradients that will not come
+            raise MemoryEnded(f"memory ended: next in passes of {self.micro_tokens} tokens", self.micro_tokens)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         print(f"memory ended: passes of {self.micro_tokens} tokens from here on", file=sys.stderr, flush=True)

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from composer.artifacts import read_json, write_json
 from composer.errors import ComposerError
 from composer.pool.store import write_table
+from composer.trial.memory import MemoryEnded, ask_again, remember, remembered, shape_key
 
 if TYPE_CHECKING:
     from composer.trial.evaluate import Evaluation
@@ -41,6 +42,11 @@ def main(folder: Path) -> int:
     threading.Thread(target=_end_with_the_study, daemon=True).start()
     try:
         run(folder)
+    except MemoryEnded as error:
+        remember(shape_key(read_json(folder / "spec.json"), device_name(), processes()), error.micro_tokens)
+        ask_again(folder, error.micro_tokens)
+        print(error, file=sys.stderr)
+        return 1
     except ComposerError as error:
         if _is_first():
             print(error, file=sys.stderr)
@@ -86,14 +92,18 @@ def run(folder: Path) -> dict[str, Any] | None:
         ledger = make_ledger(tokens, table["id"].to_pylist(), config, spec["seed"], loaded.gap)
         if _is_first():
             write_table(folder / "ledger.parquet", ledger.rows(tokens, table), 1 << 16)
+    shape = shape_key(spec, device_name(), processes())
     with _phase("train", clock):
         groups = [f"{one['category']} {one['source']}" for one in table.select(["category", "source"]).to_pylist()]
         training = train(
             loaded.model, loaded.tokenizer, tokens, ledger, groups, config, spec["seed"], folder,
             lambda step, steps, loss: _tell("train", step, steps, loss), lambda: _score(loaded, spec),
+            remembered(shape),
         )  # fmt: skip
     if not _is_first():
         return None
+    if training.halved:
+        remember(shape, training.micro_tokens)
     if config.keep_checkpoint:
         loaded.model.save_pretrained(folder / "checkpoint")
         loaded.tokenizer.save_pretrained(folder / "checkpoint")
@@ -134,8 +144,7 @@ def _told(training: Training, loaded: Loaded, tokens: Tokens, ledger: Ledger, ta
     read = ledger.examples[: ledger.lines[ledger.steps[training.steps]]]
     base, on_gpu = base_of(loaded.model), torch.cuda.is_available()
     flops = training_flops(parameter_counts(base), base.config, tokens.lengths[read], tokens.learned[read])
-    device, processes = torch.cuda.get_device_name() if on_gpu else "cpu", int(os.environ.get("WORLD_SIZE", "1"))
-    peak, seconds = peak_flops(device), max(training.seconds, 1e-9)
+    peak, seconds = peak_flops(device_name()), max(training.seconds, 1e-9)
     by = {}
     for column in ("category", "source"):
         coded = table[column].combine_chunks().dictionary_encode()
@@ -149,10 +158,10 @@ def _told(training: Training, loaded: Loaded, tokens: Tokens, ledger: Ledger, ta
         "tokens_per_second": round(training.tokens / seconds, 1),
         "useful": round(training.useful, 4),
         "flops": round(flops / seconds),
-        "mfu": None if peak is None else round(flops / seconds / peak / processes, 4),
+        "mfu": None if peak is None else round(flops / seconds / peak / processes(), 4),
         "peak_gpu_memory_mb": torch.cuda.max_memory_allocated() >> 20 if on_gpu else None,
-        "processes": processes,
-        "device": device,
+        "processes": processes(),
+        "device": device_name(),
         "micro_tokens": training.micro_tokens,
         "loss": training.loss,
         "by_category": by["category"],
@@ -190,6 +199,18 @@ def _rows(folder: Path, spec: dict[str, Any]) -> Any:
     return pq.read_table(
         study / spec["mixture"]["folder"] / "data", columns=["id", "messages", "category", "stratum", "source"]
     )
+
+
+def processes() -> int:
+    """How many processes run this trial together."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def device_name() -> str:
+    """What the trial trains on: the GPU's name, or cpu."""
+    import torch
+
+    return str(torch.cuda.get_device_name()) if torch.cuda.is_available() else "cpu"
 
 
 def _is_first() -> bool:

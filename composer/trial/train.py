@@ -43,6 +43,7 @@ class Training:
         events: What the monitors found.
         scores: (tokens read, mean score) of the evaluations on the way; higher is better.
         micro_tokens: Tokens of one pass, as far as memory went.
+        halved: Whether memory ended on the way.
         useful: The share of real tokens among all positions of the passes.
     """
 
@@ -55,6 +56,7 @@ class Training:
     events: list[Event]
     scores: list[tuple[int, float]]
     micro_tokens: int
+    halved: bool
     useful: float
 
 
@@ -109,7 +111,7 @@ def train(
                 monitors.remember(step)
             work = Work(
                 tokens, ledger, config, seed, folder / "checkpoints", history, monitors, events, hidden, progress,
-                score, micro_tokens or config.micro_tokens,
+                score, config.micro_tokens or micro_tokens,
             )  # fmt: skip
             loop = Loop(model, tokenizer, work)
             try:
@@ -129,6 +131,7 @@ def train(
         events=events.found,
         scores=loop.scores,
         micro_tokens=loop.micro_tokens,
+        halved=loop.halved,
         useful=loop.real / max(loop.positions, 1),
     )
 
