@@ -44,7 +44,7 @@ SMALL = {
 SHAPE = BIG if ON_GPU else SMALL
 LENGTH = SHAPE["max_position_embeddings"]
 ROWS = 128 if ON_GPU else 8  # a step
-STEPS = 10
+STEPS = 7
 WARM = 3  # steps that are not timed: memory is found, layers are compiled
 PASS = 16_384 if ON_GPU else 1024  # tokens of a pass of those that do not find it themselves
 
@@ -178,6 +178,10 @@ CONTENDERS: dict[str, tuple[Callable[[Tokens, dict[str, Any]], list[tuple[int, f
     "composer, packed": (composer, {"packing": "best_fit"}),
     "composer, packed, compiled": (composer, {"packing": "best_fit", "compile": True, "micro_tokens": 2 * PASS}),
     "composer, packed, liger": (composer, {"packing": "best_fit", "kernels": "liger"}),
+    "composer, packed, compiled, liger": (
+        composer,
+        {"packing": "best_fit", "compile": True, "kernels": "liger", "micro_tokens": 2 * PASS},
+    ),
     "TRL, its defaults": (trl, {}),
     "TRL, packed": (trl, {"packing": True}),
 }

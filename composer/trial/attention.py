@@ -115,8 +115,9 @@ def _register() -> bool:
         module: torch.nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Any,
         scaling: float | None = None, sliding_window: int | None = None, **told: Any,
     ) -> tuple[torch.Tensor, None]:  # fmt: skip
-        # (1, heads, tokens, size) → (tokens, heads, size)
-        query, key, value = (part.squeeze(0).transpose(0, 1) for part in (query, key, value))
+        # (1, heads, tokens, size) → (tokens, heads, size); turned by positions, queries may have left half precision
+        half = value.dtype if value.dtype != torch.float32 else torch.get_autocast_dtype("cuda")
+        query, key, value = (part.squeeze(0).transpose(0, 1).to(half) for part in (query, key, value))
         if not groups and key.shape[1] != query.shape[1]:
             times = query.shape[1] // key.shape[1]
             key, value = (part.repeat_interleave(times, dim=1) for part in (key, value))

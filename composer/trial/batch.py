@@ -22,7 +22,7 @@ class Batch:
         positions: (rows, length) the position of each token in its document.
         real: (rows, length) bool, False for padding and for what keeps documents apart.
         ends: (n_documents + 1,) int32, where the documents of a packed row begin, and where the last ends.
-        longest: tokens of the longest document.
+        longest: tokens that no document exceeds.
         at: (n,) positions in the flattened rows at which the next token is learned.
         targets: (n,) those tokens.
         weights: (n,) float32, what each token's loss counts in the step's; over a whole step they sum to 1.
@@ -123,12 +123,17 @@ def make_batch(
         positions=torch.from_numpy(positions.reshape(shape)),
         real=torch.from_numpy(real.reshape(shape)),
         ends=torch.from_numpy(_ends(starts, lengths, width).astype(np.int32) if packed else np.zeros(1, np.int32)),
-        longest=max([*lengths, gap, multiple if packed and multiple > 1 else 0]),
+        longest=_round_up(max([*lengths, gap, multiple])),
         at=torch.from_numpy(places),
         targets=torch.from_numpy(ids[places + 1]),
         weights=torch.from_numpy(np.concatenate(counts).astype(np.float32)),
         rows=torch.from_numpy(np.concatenate(owners)),
     )
+
+
+def _round_up(longest: int) -> int:
+    """The power of two that holds a document: kernels are chosen, and compiled, by few lengths."""
+    return 1 << (longest - 1).bit_length()
 
 
 def _ends(starts: NDArray[np.int64], lengths: list[int], width: int) -> NDArray[np.int64]:
