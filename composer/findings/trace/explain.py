@@ -86,7 +86,7 @@ def trace(asked: Asked, told: Told) -> Trace:
     declared = declared_filters(pool)
     known = _features(mixture, declared, told)
     compared = sides(ledger, places, len(mixture))
-    found, features = causes(known, compared, declared)
+    found, tested = causes(known, compared, declared)
     clear = [one for one in found if one.stands_out]
     named = [(one, true_of(one, known, places)) for one in clear]
     proposal, out = propose(named, step, mixture, pool, manifest["pool"]["digest"], declared, told)
@@ -103,7 +103,7 @@ def trace(asked: Asked, told: Told) -> Trace:
         events=tuple(one for one in read_events(trial) if first <= one.step <= last),
         steps=read_steps(trial, first, last),
         rows=_told(lines, step, places, out, losses, usual),
-        compared=Compared(len(compared.outside), compared.tokens, features),
+        compared=Compared(len(compared.outside), compared.tokens, tested),
         symptom=symptom,
         causes=tuple(clear or found[:SHOWN]),
         proposal=proposal,
