@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "run": "run the recipe; run again, it goes on where it stopped",
     "report": "rebuild the results and the report of a run",
     "fit": "what finished trials, or a CSV of shares and scores, say of any other mixture; recommends one",
+    "trace": "what was in a training step, what is unusual in it, and the filter that would have kept it out",
     "doctor": "what this machine can run, and what is missing",
 }
 
@@ -77,6 +78,9 @@ def _parser() -> argparse.ArgumentParser:
             continue
         if name == "report":
             verb.add_argument("run", metavar="RUN", help="the folder of a run, such as runs/quickstart")
+            continue
+        if name == "trace":
+            _trace_arguments(verb)
             continue
         if name == "fit":
             _fit_arguments(verb)
@@ -132,6 +136,17 @@ def _fit_arguments(verb: argparse.ArgumentParser) -> None:
     of_csv.add_argument("--size", type=int, help="rows of the recommended recipe; 50000")
 
 
+def _trace_arguments(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "run", metavar="RUN", help="the folder of a run, such as runs/quickstart, or of one of its trials"
+    )
+    verb.add_argument(
+        "overrides", nargs="*", metavar="step=N|key=value",
+        help="step=89 or step=89-91; without, events are listed. Of several trials one by arm=, seed= or trial=KEY",
+    )  # fmt: skip
+    verb.add_argument("--rows", type=int, default=20, help="how many rows to show; 20")
+
+
 def _request(given: argparse.Namespace) -> Request:
     """The request, a recipe told from an override by its equals sign."""
     recipe, overrides = getattr(given, "recipe", None), list(getattr(given, "overrides", ()))
@@ -160,7 +175,7 @@ def _request(given: argparse.Namespace) -> Request:
         run=run,
         arm=getattr(given, "arm", None),
         workers=getattr(given, "workers", 1),
-        options={**vars(given), "inspect": inspects} if given.verb in {"fit", "pool"} else {},
+        options={**vars(given), "inspect": inspects} if given.verb in {"fit", "pool", "trace"} else {},
     )
 
 

@@ -36,7 +36,7 @@ class Request:
     run: Path | None = None
     arm: str | None = None
     workers: int = 1
-    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit` and `pool`
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`, `pool` and `trace`
 
 
 def list_(request: Request, console: Console) -> int:
@@ -226,6 +226,25 @@ def fit_(request: Request, console: Console) -> int:
         hint = f"composer plan {name}" if name else "put it below recipes/ to plan it"
         more = "" if trained.kind == "run" else " pool.path=ROWS.jsonl"
         console.print(f"recipe: [bold]{escape(str(path))}[/]; {escape(hint + (more if name else ''))}", highlight=False)
+    return 0
+
+
+def trace_(request: Request, console: Console) -> int:
+    """Explains a step of training by its rows; without a step, tells what the monitors of the trials told."""
+    from composer.findings.trace import overview, read_asked, trace
+    from composer.report.trace import show_overview, show_trace
+
+    assert request.run is not None
+    asked, rows = read_asked(request.run, request.overrides), request.options["rows"]
+    if rows < 1:
+        raise RequestError(f"--rows is {rows}: it must be at least 1")
+    if asked.steps is None:
+        events = overview(asked)
+        _print_json(events.to_json()) if request.json else show_overview(events, console)
+        return 0
+    with _steps("reading the ledger") as progress:
+        found = trace(asked, progress)
+    _print_json(found.to_json()) if request.json else show_trace(found, rows, console)
     return 0
 
 

@@ -93,6 +93,19 @@ def test_running_again_repeats_no_finished_trial(finished, capsys):
     assert json.loads(capsys.readouterr().out)
 
 
+def test_any_step_of_a_run_can_be_traced(finished, capsys):
+    planned = json.loads((finished / "plan.json").read_text())
+    trial, arm = planned["trials"][0], planned["arms"][planned["trials"][0]["arm"]]
+    for step in (1, arm["steps"]):
+        assert main(["trace", str(finished), f"arm={trial['arm']}", "seed=0", f"step={step}", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["key"], found["of"]) == (trial["key"], arm["steps"])
+        assert found["rows"] and all(row["loss"] > 0 and row["prompt"] for row in found["rows"])
+        assert found["steps"][0]["loss"] > 0 and found["symptom"] is not None
+    assert main(["trace", str(finished), "--json"]) == 0
+    assert {one["done"] == one["steps"] for one in json.loads(capsys.readouterr().out)["trials"]} == {True}
+
+
 def test_another_study_may_not_use_the_folder(finished, capsys):
     assert main(["run", *SMALL, f"out={finished}", "trainer.learning_rate=0.5"]) == 2
     message = capsys.readouterr().err

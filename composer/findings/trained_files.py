@@ -19,6 +19,7 @@ from composer.errors import FindingsError, RequestError, TrialError
 from composer.findings.asked import ALL, SCORES, SHARES, Asked
 from composer.findings.find import read_plan
 from composer.findings.published import read_swarms
+from composer.findings.run_config import read_config
 from composer.findings.trained import Mixture, Trained, make_trained
 from composer.mixture.planned import planned_rows
 from composer.study.domain import SIZE
@@ -52,7 +53,7 @@ def _read_run(asked: Asked) -> Trained:
         if getattr(asked, name):
             raise RequestError(f"--{name} is given: it is for a CSV file, and {run} is the folder of a run; leave it")
     plan = read_plan(run)
-    config = _config(run)
+    config = read_config(run)
     names, categories = tuple(plan["benchmarks"]), tuple(plan["categories"])
     search = config.study.search or SearchConfig()
     wanted = search.weights(names) or {name: 1.0 for name in search.pareto if name != COST}
@@ -107,21 +108,6 @@ def _read_csv(asked: Asked) -> Trained:
         asked, mixtures, swarm.categories, names, signs, wanted, {}, free, (1, 1), {}, frozenset(), kind="csv",
         name=asked.source.stem, trials=trials,
     )  # fmt: skip
-
-
-def _config(run: Path) -> Config:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    path = run / "config.yaml"
-    if not path.is_file():
-        raise RequestError(f"{run} holds no config.yaml, so nothing was run there: run it with `composer run` first")
-    try:
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path)))
-    except OmegaConfBaseException as error:
-        raise RequestError(f"{path} is not the config of a run: {str(error).splitlines()[0]}") from error
-    assert isinstance(config, Config)
-    return config
 
 
 def _trial_scores(run: Path, plan: Mapping[str, Any]) -> tuple[dict[str, list[float]], dict[str, int]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from composer.artifacts import digest, file_digest
 from composer.checks import listed
 from composer.config_pool import PoolConfig
-from composer.errors import NeedsError
+from composer.errors import ConfigError, NeedsError, PoolError
 from composer.mini import rows as mini_rows
 from composer.pool.build import Row, build_pool
 from composer.pool.curate.tokens import count_tokens
@@ -53,6 +53,21 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
     return Pool.open(path)
 
 
+def pool_here(config: PoolConfig) -> Pool | None:
+    """The pool that a config names, if it lies on this machine; None where it would have to be built, or cannot be."""
+    from composer.pool.curate.build import plan
+
+    try:
+        path = {
+            "folder": lambda: Path(str(config.path)).expanduser(),
+            "mini": lambda: _mini_path(config),
+            "sources": lambda: cached(plan(config)),
+        }[config.kind]()
+        return Pool.open(path)
+    except (ConfigError, PoolError):
+        return None
+
+
 def cached(work: Work) -> Path:
     """Where a pool of sources is kept that is built without `out`."""
     return cache_folder() / "pools" / f"{work.config.name}-{work.digest[:16]}"
@@ -62,11 +77,15 @@ def _silent(told: str, done: int, total: int | None) -> None:
     """Tells nobody."""
 
 
-def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
+def _mini_path(config: PoolConfig) -> Path:
+    """Where a generated pool is kept."""
     base = file_digest(base_model() / "tokenizer.json")
     told = ["mini", LAYOUT, config.rows, config.seed, base, *([config.no_think_share] if config.no_think_share else [])]
-    key = digest(told)[:16]
-    path = cache_folder() / "pools" / f"{config.name}-{config.rows}-{key}"
+    return cache_folder() / "pools" / f"{config.name}-{config.rows}-{digest(told)[:16]}"
+
+
+def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
+    path = _mini_path(config)
     if not (path / "pool.json").exists():
         said = (lambda done: progress(f"building pool {config.name}", done, None)) if progress else None
         build_pool(path, config.name, _mini(config), partial(count_tokens, config.tokenizer), said)
