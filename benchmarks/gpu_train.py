@@ -178,10 +178,6 @@ CONTENDERS: dict[str, tuple[Callable[[Tokens, dict[str, Any]], list[tuple[int, f
     "composer, packed": (composer, {"packing": "best_fit"}),
     "composer, packed, compiled": (composer, {"packing": "best_fit", "compile": True, "micro_tokens": 2 * PASS}),
     "composer, packed, liger": (composer, {"packing": "best_fit", "kernels": "liger"}),
-    "composer, packed, compiled, liger": (
-        composer,
-        {"packing": "best_fit", "compile": True, "kernels": "liger", "micro_tokens": 2 * PASS},
-    ),
     "TRL, its defaults": (trl, {}),
     "TRL, packed": (trl, {"packing": True}),
 }
