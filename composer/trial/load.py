@@ -12,6 +12,7 @@ import torch
 from omegaconf import OmegaConf
 
 from composer.config_trainer import TrainerConfig
+from composer.errors import TrialError
 from composer.trial.arguments import base_of, check_extras, prepared
 from composer.trial.attention import choose_attention, document_gap
 from composer.trial.spec import model_path
@@ -42,6 +43,7 @@ def load(spec: dict[str, Any]) -> Loaded:
 
     Raises:
         NeedsError: A setting wants a package that is not installed.
+        TrialError: Rows may be longer than the model reads.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
@@ -49,7 +51,14 @@ def load(spec: dict[str, Any]) -> Loaded:
     check_extras(config)
     told = {"pretrained_model_name_or_path": model_path(spec["model"]), "revision": spec["model"]["revision"]}
     dtype = getattr(torch, spec["model"]["dtype"])
-    gap = document_gap(AutoConfig.from_pretrained(**told)) if config.packing != "off" else None
+    known = AutoConfig.from_pretrained(**told)
+    longest = getattr(known, "max_position_embeddings", None)
+    if longest is not None and config.max_length > longest:
+        raise TrialError(
+            f"trainer.max_length is {config.max_length} and the model reads {longest} tokens at most: lower it, and "
+            "say by trainer.long_rows what becomes of longer rows"
+        )
+    gap = document_gap(known) if config.packing != "off" else None
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if torch.cuda.is_available() else 0)
     device = device if torch.cuda.is_available() else torch.device("cpu")
     work = torch.bfloat16 if config.precision == "bf16" else dtype

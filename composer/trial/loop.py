@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import math
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,7 @@ MICRO_TOKENS = 1 << 17  # of one pass, before memory has said how many it holds
 CPU_MICRO_TOKENS = 1 << 14
 LOWER = 0.5  # what a learning rate is multiplied by where a monitor lowers it
 TELL_SECONDS = 0.2
+FULL = 64 << 20  # bytes free, with which a failed write is a full disk's
 
 
 class RolledBack(Exception):
@@ -286,7 +288,7 @@ class Loop(Trainer):
             if self.args.process_index == 0:
                 seal(self.work.scratch, keep=2)
         except Exception as error:  # safetensors and torch have errors of their own
-            if self.args.world_size > 1 or not _is_full(error):
+            if self.args.world_size > 1 or not _is_full(error, self.work.scratch):
                 raise
             discard(self.work.scratch / f"checkpoint-{self.state.global_step}")
             print(
@@ -330,7 +332,8 @@ class _Numbers(torch.utils.data.Dataset[int]):
         return place + 1
 
 
-def _is_full(error: Exception) -> bool:
-    """Whether a disk is full, as this system, torch or safetensors says it."""
-    words = ("No space left", "failed writing", "os error 28")
-    return getattr(error, "errno", None) == errno.ENOSPC or any(word in str(error) for word in words)
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Whether a disk is full: the system says so, or a library that hides it failed where next to nothing is free."""
+    words = ("No space left", "os error 28")
+    told = getattr(error, "errno", None) == errno.ENOSPC or any(word in str(error) for word in words)
+    return told or (isinstance(error, RuntimeError) and shutil.disk_usage(folder).free < FULL)
