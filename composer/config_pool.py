@@ -52,10 +52,10 @@ class SourceConfig:
     files: list[str] = field(default_factory=list)  # paths below `pool.path`; * and ** stand for names
     hub: HubConfig | None = None
     header: list[str] = field(default_factory=list)  # the columns of a CSV file whose first row does not name them
-    shape: str = MISSING  # how columns become messages
+    shape: str = ""  # how columns become messages
     columns: dict[str, str] = field(default_factory=dict)  # what the shape, or a filter, takes → path in a row
     options: dict[str, Any] = field(default_factory=dict)  # of the shape
-    category: str = MISSING
+    category: str = ""
     stratum: str = "all"
     source: str = ""  # what the rows' source is told as; the section's name where empty
     names: dict[str, dict[str, str]] = field(default_factory=dict)  # path → value → how it is written; others: rejected
@@ -76,7 +76,8 @@ class SourceConfig:
         if self.family is not None:
             yield from one_of(f"{key}.family", self.family, sorted(families))
         if "{" not in self.category and not NAME.fullmatch(self.category):
-            yield f"{key}.category is {self.category!r}: it must be of letters, digits and _, or hold a {{path}}"
+            told = self.category or "not set"
+            yield f"{key}.category is {told}: it must be of letters, digits and _, or hold a {{path}}"
         yield from self.no_think.problems(f"{key}.no_think")
 
 
@@ -128,7 +129,7 @@ class PoolConfig:
     """Where rows come from: the mini world, a finished pool's folder, or sources that are curated."""
 
     name: str = MISSING
-    kind: str = MISSING
+    kind: str = ""
     label: str = ""
     rows: int = 0  # mini: how many rows to generate
     seed: int = 0  # mini: which rows

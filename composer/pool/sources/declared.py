@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.checks import listed
+from composer.checks import listed, one_of
 from composer.config_pool import NAME, SourceConfig
 from composer.pool.filters import RULES
 from composer.pool.filters.batch import Batch
@@ -122,7 +122,7 @@ def _unnamed(categories: pa.StringArray) -> Problems:
 def source_problems(key: str, config: SourceConfig) -> Iterator[str]:
     """What is wrong with the names of shapes, columns, filters and cleaners in a source's section, found at `key`."""
     if config.shape not in SHAPES:
-        yield f"{key}.shape is {config.shape}: it must be one of {listed(SHAPES)}"
+        yield from one_of(f"{key}.shape", config.shape, list(SHAPES))
         return
     shape = SHAPES[config.shape]
     if config.columns and (lacking := [name for name in shape.needs if name not in config.columns]):
