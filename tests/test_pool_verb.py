@@ -89,6 +89,63 @@ def test_bad_requests_write_nothing(data, tmp_path, capsys, monkeypatch):
     assert not out.exists() and [one.name for one in tmp_path.iterdir()] == ["data"]
 
 
+SOURCE = "pool.sources.files"
+PAIRED = [f"{SOURCE}.shape=reasoning", f"{SOURCE}.columns={{prompt: q, response: a}}", f"{SOURCE}.category=daily"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ([f"{SOURCE}.family=math"], f"{SOURCE}.family is math, and pool.families names none: say which benchmarks"),
+        (
+            [f"{SOURCE}.family=math", "pool.families.sums=[mini/daily]"],
+            f"{SOURCE}.family is math: it must be one of sums",
+        ),
+        (["pool.families.sums=[mini/chess]"], "pool.families.sums is mini/chess: it must be one of mini/kmmlu_redux"),
+        (["pool.contamination.benchmarks=[chess]"], "pool.contamination.benchmarks is chess: it must be one of"),
+        ([f"{SOURCE}.filters.gold_answer={{}}"], f"{SOURCE}.filters.gold_answer.column is gold: {SOURCE}.columns must"),
+        (
+            [f"{SOURCE}.category=daily", "pool.filters.daily.gold_answer={}"],
+            f"pool.filters.daily.gold_answer.column is gold: {SOURCE}.columns must have it",
+        ),
+        (
+            ["pool.filters.daily.thinking_language={language: german}"],
+            "pool.filters.daily.thinking_language.language is german: it must be one of korean, english",
+        ),
+        (
+            [f"{SOURCE}.shape=choices", f"{SOURCE}.columns={{prompt: q, answer: a}}", f"{SOURCE}.options.answer=2"],
+            f"{SOURCE}.options.answer is 2: it must be one of 0, 1, letter, text",
+        ),
+        ([f"{SOURCE}.stratum='{{stratum'"], f"{SOURCE}.stratum is {{stratum: a brace in it begins or ends no path"),
+        ([f"{SOURCE}.category='a}}{{b}}'"], f"{SOURCE}.category is a}}{{b}}: a brace in it"),
+        (
+            [f"{SOURCE}.category=daily", "pool.filters.dayly.images={}"],
+            "pool.filters.dayly is of no source: it must be one of daily",
+        ),
+        ([f"{SOURCE}.filters.tokens={{least: 9, most: 3}}"], f"{SOURCE}.filters.tokens.most is 3, and least is 9"),
+        ([f"{SOURCE}.filters.korean_response.share=50"], "korean_response.share is 50: it must be in [0, 1]"),
+        ([*PAIRED, f"{SOURCE}.files=[twice.csv]"], f"{SOURCE}: {{data}}/twice.csv has the column q more than once"),
+        ([*PAIRED, f"{SOURCE}.files=[other.csv]"], f"{SOURCE}: {{data}}/other.csv has no column a: it has q, b"),
+    ],
+)
+def test_a_mistake_in_a_source_is_told_by_its_key_before_anything_is_read(data, tmp_path, capsys, given, told):
+    (data / "twice.csv").write_text("q,a,q\n1,2,3\n")
+    (data / "other.csv").write_text("q,b\n1,2\n")
+    asked = ["pool", "pool=files", f"pool.path={data}", f"out={tmp_path / 'pool'}", "--workers", "1", *given]
+    assert main(asked) == 2
+    assert told.replace("{data}", str(data)) in " ".join(capsys.readouterr().err.split())
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_filters_that_met_no_row_are_told_with_the_pool(data, tmp_path, capsys):
+    asked = ["pool", "pool=files", f"pool.path={data}", f"out={tmp_path / 'pool'}", "--workers", "1"]
+    rule = "{characters: {most: 1}}"
+    write_lines(data / "rows.jsonl", [daily(1), {**daily(2), "category": "gone"}])
+    assert main([*asked, f"pool.filters={{dayly: {rule}, gone: {rule}}}"]) == 0
+    told = capsys.readouterr().out
+    assert "pool.filters.dayly met no row: the pool has daily" in told and "filters.gone" not in told
+
+
 def test_an_empty_folder_is_no_pool(tmp_path, capsys):
     assert main(["pool", "inspect", str(tmp_path)]) == 2
     assert "is not a pool folder" in capsys.readouterr().err

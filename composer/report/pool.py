@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from composer.checks import listed
 from composer.report.plain import plain_table
 
 SHOWN = 1500  # characters of a turn
@@ -28,6 +29,10 @@ def show_pool(facts: Mapping[str, Any], console: Console) -> None:
         rejects = _rejects(facts["sources"])
         if rejects.row_count:
             console.print("", rejects)
+
+    for category in facts.get("unmet_filters", ()):
+        told = f"pool.filters.{category} met no row: the pool has {listed(facts['categories'])}"
+        console.print(Text(f"\n{told}", style="yellow"), soft_wrap=True)
 
 
 def show_rows(rows: pa.Table, console: Console) -> None:

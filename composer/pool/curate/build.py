@@ -20,14 +20,14 @@ from composer import __version__
 from composer.artifacts import digest, file_digest, read_json, write_json
 from composer.config_pool import PoolConfig
 from composer.errors import ConfigError, OutputError, PoolError
-from composer.pool.benchmark_items import families, items_of, read_items
+from composer.pool.benchmark_items import benchmark_problems, families, items_of, read_items
 from composer.pool.contamination import Contamination, Item
 from composer.pool.curate.drivers import Driver, writing
 from composer.pool.curate.finish import finish
 from composer.pool.curate.parts import Part
 from composer.pool.curate.shard import Curator
 from composer.pool.curate.tokens import count_tokens
-from composer.pool.sources.declared import Source, filter_problems, source_problems
+from composer.pool.sources.declared import Source, column_problems, filter_problems, source_problems
 from composer.pool.sources.reading import Span
 from composer.pool.sources.shards import Shard, files, shards
 
@@ -70,11 +70,14 @@ def plan(config: PoolConfig) -> Work:
         ConfigError: A shape, a filter or a parameter is unknown; all problems are listed.
         PoolError: A source has no files, or one of them cannot be read.
     """
-    problems = [*config.problems()]
+    problems = [*config.problems(), *benchmark_problems(config)]
     for name, of in config.sources.items():
         problems += source_problems(f"pool.sources.{name}", of)
     for category, asked in config.filters.items():
         problems += filter_problems(f"pool.filters.{category}", asked)
+        for name, of in config.sources.items():
+            if of.category == category:
+                problems += column_problems(f"pool.filters.{category}", asked, f"pool.sources.{name}", of)
     if problems:
         raise ConfigError(problems)
     below = Path(str(config.path)).expanduser() if config.path else None
