@@ -20,7 +20,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from composer.errors import PoolError
+from composer.errors import PoolError, UnfinishedError
 from composer.pool.sources.columns import Column, NotThatKind, check_names, read_type, select
 
 ROWS = 4096  # of a batch, about
@@ -129,11 +129,12 @@ def check_file(path: Path, columns: Mapping[str, Column], header: list[str] | No
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Tells what is wrong with a file."""
+    """Tells what is wrong with a file; what the system says of it, such as of its disk, may pass."""
     try:
         yield
     except (OSError, EOFError, pa.ArrowException) as error:
-        raise PoolError(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
+        kind = UnfinishedError if isinstance(error, OSError) and error.errno else PoolError
+        raise kind(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
 
 
 def _parquet(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
