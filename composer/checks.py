@@ -21,3 +21,8 @@ def nearest(given: str, known: Sequence[str]) -> str:
     """What is allowed, and what the user most likely meant."""
     close = difflib.get_close_matches(given, known, 1)
     return f"it must be one of {listed(known)}" + (f" (did you mean {close[0]}?)" if close else "")
+
+
+def counted(count: int, one: str) -> str:
+    """So many of something, whose plural takes an s."""
+    return f"{count:,} {one}" + ("" if count == 1 else "s")

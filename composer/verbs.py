@@ -64,18 +64,15 @@ def pool_(request: Request, console: Console) -> int:
 
     if request.workers < 1:
         raise RequestError(f"--workers is {request.workers}: it must be at least 1")
-    if request.run is not None:
-        from composer.pool import Pool
-
-        pool = Pool.open(request.run.expanduser())
-    else:
-        recipe = _load(request, console)
-        if recipe is None:
-            return 0
-        pool = _open_pool(recipe) if request.options["inspect"] else _built_pool(recipe, request.workers)
-    sample = None
-    if request.options["inspect"]:
-        sample = inspect(pool, Asked(**{name: request.options[name] for name in Asked.names()}))
+    inspects = request.options["inspect"]
+    asked = {name: given for name in Asked.names() if (given := request.options[name]) is not None}
+    if asked and not inspects:
+        told = ", ".join(f"--{name} {given}" for name, given in asked.items())
+        raise RequestError(f"{told}: only `composer pool inspect` shows rows; leave it out to build the pool")
+    pool = _inspected_pool(request, console) if inspects else _built_pool(request, console)
+    if pool is None:
+        return 0
+    sample = inspect(pool, Asked(**asked)) if inspects else None
     if request.json:
         shown = {} if sample is None else {"sample": sample.to_pylist()}
         _print_json({"path": str(pool.path), **pool.facts, **shown})
@@ -272,13 +269,32 @@ def _open_pool(recipe: Recipe) -> Pool:
         return open_pool(recipe.config.pool, progress)
 
 
-def _built_pool(recipe: Recipe, workers: int) -> Pool:
-    """The recipe's pool, built in `out`, else in the cache, where it has sources."""
+def _inspected_pool(request: Request, console: Console) -> Pool | None:
+    """The pool of a folder, or the recipe's where it is built; None where only the config was asked for."""
+    from composer.pool import Pool
+    from composer.pool.open import open_built, which_folder
+
+    if request.run is not None:
+        if not (path := request.run.expanduser()).is_dir():
+            raise RequestError(f"composer pool inspect {path}: there is no such folder; {which_folder()}")
+        return Pool.open(path)
+    if request.recipe is None and not request.overrides:
+        raise RequestError(f"composer pool inspect needs a pool: name one by pool=NAME, or {which_folder()}")
+    if (recipe := _load(request, console)) is None:
+        return None
+    out = recipe.config.out
+    return open_built(recipe.config.pool, Path(out).expanduser() if out else None)
+
+
+def _built_pool(request: Request, console: Console) -> Pool | None:
+    """The recipe's pool, built in `out`, else in the cache, where it has sources; None as above."""
     from composer.pool import Pool, open_pool
     from composer.pool.curate.build import build, plan
     from composer.pool.curate.drivers import local, ray
     from composer.pool.open import cached
 
+    if (recipe := _load(request, console)) is None:
+        return None
     config, out = recipe.config.pool, recipe.config.out
     if config.kind != "sources" and out:
         raise RequestError(f"out={out}: only a pool of sources goes where you say; pool={config.name} is {config.kind}")
@@ -287,7 +303,7 @@ def _built_pool(recipe: Recipe, workers: int) -> Pool:
             return open_pool(config, progress)
         work = plan(config)
         path = Path(out).expanduser() if out else cached(work)
-        drive = ray(workers) if recipe.config.launcher.kind == "ray" else local(workers)
+        drive = (ray if recipe.config.launcher.kind == "ray" else local)(request.workers)
         build(work, path, drive, progress)
         return Pool.open(path)
 

@@ -56,8 +56,13 @@ def test_rows_are_shown_of_any_stratum_and_reason(data, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--reason", "images"], "reasons are duplicate: exact, no messages"),
+        (["--reason", "images"], "nothing of that reason was thrown out; what was is of duplicate: exact, no messages"),
         (["--category", "chess"], "--category is chess: the pool has daily"),
+        (
+            ["--reason", "all", "--source", "chess"],
+            "--source is chess: nothing of that source was thrown out; what was is of files",
+        ),
+        (["--reason", "duplicate", "--category", "chess"], "--category is chess: nothing of that category"),
         (["--reason", "all", "--mode", "think"], "no stratum and mode"),
         (["--rows", "0"], "--rows is 0"),
         (["pool.path=x"], "takes no pool.path=x"),
@@ -83,6 +88,7 @@ def test_bad_requests_write_nothing(data, tmp_path, capsys, monkeypatch):
         (["pool=files", f"pool.path={data}/none"], "there is no such file"),
         (["pool=mini"], "only a pool of sources goes where you say"),
         (["pool=files", f"pool.path={data}", "--workers", "0"], "--workers is 0"),
+        (["pool=files", f"pool.path={data}", "--rows", "3"], "--rows 3: only `composer pool inspect` shows rows"),
     ):
         assert main(["pool", *given, f"out={out}"]) == 2, given
         assert told in " ".join(capsys.readouterr().err.split()), given
@@ -144,6 +150,22 @@ def test_filters_that_met_no_row_are_told_with_the_pool(data, tmp_path, capsys):
     assert main([*asked, f"pool.filters={{dayly: {rule}, gone: {rule}}}"]) == 0
     told = capsys.readouterr().out
     assert "pool.filters.dayly met no row: the pool has daily" in told and "filters.gone" not in told
+    assert "1 row," in told
+
+
+def test_without_a_folder_a_pool_that_is_built_is_shown_and_none_is_made(data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COMPOSER_CACHE", str(tmp_path / "cache"))
+    files = ["pool=files", f"pool.path={data}"]
+    for given in ([], ["pool=mini"], files, ["nowhere"]):
+        assert main(["pool", "inspect", *given]) == 2
+        assert "give the folder of a pool" in capsys.readouterr().err
+    assert not (tmp_path / "cache").exists()
+    assert main(["pool", *files, "--workers", "1", "--json"]) == 0
+    path = json.loads(capsys.readouterr().out)["path"]
+    assert main(["pool", "inspect"]) == 2
+    assert f"such as one of these:\n  {path}\n" in capsys.readouterr().err
+    assert main(["pool", "inspect", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == path
 
 
 def test_an_empty_folder_is_no_pool(tmp_path, capsys):

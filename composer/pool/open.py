@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from composer.artifacts import digest, file_digest
 from composer.checks import listed
 from composer.config_pool import PoolConfig
-from composer.errors import NeedsError
+from composer.errors import NeedsError, RequestError
 from composer.mini import rows as mini_rows
 from composer.pool.build import Row, build_pool
 from composer.pool.curate.tokens import count_tokens
@@ -35,7 +35,7 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
         NeedsError: A source lies on the hub, and the pool was not built here yet.
     """
     if config.kind == "folder":
-        return Pool.open(Path(str(config.path)).expanduser())
+        return Pool.open(_place(config))
     if config.kind == "mini":
         return _built_mini(config, progress)
     from composer.pool.curate.build import build, plan
@@ -53,6 +53,37 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
     return Pool.open(path)
 
 
+def open_built(config: PoolConfig, out: Path | None) -> Pool:
+    """Opens a pool that is built already, in `out` or in the cache.
+
+    Raises:
+        RequestError: It is not.
+    """
+    path = out or _place(config)
+    if config.kind != "folder" and not (path / "pool.json").exists():
+        raise RequestError(
+            f"pool={config.name} is not built in {path}: build it by `composer pool`, or {which_folder()}"
+        )
+    return Pool.open(path)
+
+
+def which_folder() -> str:
+    """Asks for the folder of a pool, and names those in the cache."""
+    found = [str(one.parent) for one in sorted((cache_folder() / "pools").glob("*/pool.json"))]
+    return "\n  ".join(["give the folder of a pool" + (", such as one of these:" if found else ""), *found])
+
+
+def _place(config: PoolConfig) -> Path:
+    """Where a pool lies, or will once it is built without `out`."""
+    if config.kind == "folder":
+        return Path(str(config.path)).expanduser()
+    if config.kind == "mini":
+        return _cached_mini(config)
+    from composer.pool.curate.build import plan
+
+    return cached(plan(config))
+
+
 def cached(work: Work) -> Path:
     """Where a pool of sources is kept that is built without `out`."""
     return cache_folder() / "pools" / f"{work.config.name}-{work.digest[:16]}"
@@ -62,11 +93,14 @@ def _silent(told: str, done: int, total: int | None) -> None:
     """Tells nobody."""
 
 
-def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
+def _cached_mini(config: PoolConfig) -> Path:
     base = file_digest(base_model() / "tokenizer.json")
     told = ["mini", LAYOUT, config.rows, config.seed, base, *([config.no_think_share] if config.no_think_share else [])]
-    key = digest(told)[:16]
-    path = cache_folder() / "pools" / f"{config.name}-{config.rows}-{key}"
+    return cache_folder() / "pools" / f"{config.name}-{config.rows}-{digest(told)[:16]}"
+
+
+def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
+    path = _cached_mini(config)
     if not (path / "pool.json").exists():
         said = (lambda done: progress(f"building pool {config.name}", done, None)) if progress else None
         build_pool(path, config.name, _mini(config), partial(count_tokens, config.tokenizer), said)
