@@ -13,7 +13,7 @@ from rich.console import Console
 
 from composer import __version__
 from composer.errors import ComposerError, ConfigError, RequestError
-from composer.verbs import Request
+from composer.verbs.request import Request
 
 INTERRUPTED = 130
 
@@ -110,8 +110,8 @@ def _pool_arguments(verb: argparse.ArgumentParser) -> None:
                        ("reason", "thrown out for it; how it begins is enough, `all` is any"),
                        ("source", "of these rows; of those thrown out, the section's name")):  # fmt: skip
         shown.add_argument(f"--{name}", help=told)
-    shown.add_argument("--rows", type=int, default=3, help="how many; 3")
-    shown.add_argument("--seed", type=int, default=0, help="which")
+    shown.add_argument("--rows", type=int, help="how many; 3")
+    shown.add_argument("--seed", type=int, help="which")
 
 
 def _fit_arguments(verb: argparse.ArgumentParser) -> None:

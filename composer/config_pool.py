@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from composer.checks import one_of
+from composer.checks import listed, one_of
 
 KINDS = ("mini", "folder", "sources")
 DUPLICATES = ("prompt", "row", "near")
@@ -52,10 +52,10 @@ class SourceConfig:
     files: list[str] = field(default_factory=list)  # paths below `pool.path`; * and ** stand for names
     hub: HubConfig | None = None
     header: list[str] = field(default_factory=list)  # the columns of a CSV file whose first row does not name them
-    shape: str = MISSING  # how columns become messages
+    shape: str = ""  # how columns become messages
     columns: dict[str, str] = field(default_factory=dict)  # what the shape, or a filter, takes → path in a row
     options: dict[str, Any] = field(default_factory=dict)  # of the shape
-    category: str = MISSING
+    category: str = ""
     stratum: str = "all"
     source: str = ""  # what the rows' source is told as; the section's name where empty
     names: dict[str, dict[str, str]] = field(default_factory=dict)  # path → value → how it is written; others: rejected
@@ -73,10 +73,16 @@ class SourceConfig:
             yield f"{key} has {'files and hub' if self.files else 'neither files nor hub'}: give exactly one of them"
         for kind in self.duplicates:
             yield from one_of(f"{key}.duplicates", kind, DUPLICATES)
-        if self.family is not None:
+        if self.family is not None and not families:
+            yield (
+                f"{key}.family is {self.family}, and pool.families names none: say which benchmarks have it, as "
+                f"pool.families.{self.family}=[OPTION/BENCHMARK], or leave it out"
+            )
+        elif self.family is not None:
             yield from one_of(f"{key}.family", self.family, sorted(families))
         if "{" not in self.category and not NAME.fullmatch(self.category):
-            yield f"{key}.category is {self.category!r}: it must be of letters, digits and _, or hold a {{path}}"
+            told = self.category or "not set"
+            yield f"{key}.category is {told}: it must be of letters, digits and _, or hold a {{path}}"
         yield from self.no_think.problems(f"{key}.no_think")
 
 
@@ -128,7 +134,7 @@ class PoolConfig:
     """Where rows come from: the mini world, a finished pool's folder, or sources that are curated."""
 
     name: str = MISSING
-    kind: str = MISSING
+    kind: str = ""
     label: str = ""
     rows: int = 0  # mini: how many rows to generate
     seed: int = 0  # mini: which rows
@@ -163,6 +169,7 @@ class PoolConfig:
             yield from source.problems(f"pool.sources.{name}", self.families)
         if not self.path and any(source.files for source in self.sources.values()):
             yield f"pool.path is not set: pool={self.name} reads files below it; set pool.path=… or COMPOSER_DATA"
+        yield from self._category_problems()
         yield from self.duplicates.problems()
         yield from self.contamination.problems()
         for family, benchmarks in self.families.items():
@@ -171,3 +178,11 @@ class PoolConfig:
             for name in benchmarks:
                 if "/" not in name:
                     yield from one_of(f"pool.families.{family}", name, ["OPTION/BENCHMARK", *self.contamination.files])
+
+    def _category_problems(self) -> Iterator[str]:
+        """Which filters are of no source's category; a source that takes its category from the rows may have any."""
+        categories = sorted({source.category for source in self.sources.values()})
+        if not any("{" in category for category in categories):
+            for category in self.filters:
+                if category not in categories:
+                    yield f"pool.filters.{category} is of no source: it must be one of {listed(categories)}"

@@ -29,6 +29,10 @@ class ConfigError(RequestError):
         self.problems = list(problems)
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[str]]]:
+        """What it is made of anew by in another process."""
+        return type(self), (self.problems,)
+
 
 class ShortageError(RequestError):
     """A mixture asks for more rows than the pool has."""
@@ -36,6 +40,10 @@ class ShortageError(RequestError):
 
 class PoolError(RequestError):
     """A pool cannot be read or built."""
+
+
+class UnfinishedError(PoolError):
+    """A pool is not finished for a reason that may pass; what is done is kept, and the same request goes on."""
 
 
 class OutputError(RequestError):

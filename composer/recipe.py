@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -19,7 +17,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from composer.checks import nearest
 from composer.config import ArmConfig, ComparisonConfig, Config, MixtureConfig, ModelConfig
+from composer.config_types import type_problems
 from composer.errors import ConfigError
 from composer.resources import conf_folder, option_file, options, recipes_folder
 
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from composer.study.designs import Design
 
 GROUPS = ("world", "pool", "mixture", "model", "trainer", "benchmarks", "study", "launcher")
-# Mappings whose keys are the user's to choose, so that an override may add one.
-_OPEN = ("mixture.quotas",)
-# The same, holding a section each. Hydra cannot add to a mapping of sections, so these are merged in after it.
-_OPEN_SECTIONS = (
-    "mixture.edits", "study.arms", "study.comparisons", "study.designs", "study.claims", "study.search",
-    "benchmarks.of", "benchmarks.noise", "pool.sources", "pool.filters", "pool.families", "pool.contamination.files",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -181,7 +174,7 @@ def _fidelity_problems(config: Config) -> Iterator[str]:
     """What is wrong with the models that a search's cheap runs start from."""
     for name, of in config.study.search.fidelities.items() if config.study.search is not None else ():
         if of.model is not None and of.model not in options("model"):
-            yield f"study.search.fidelities.{name}.model is {of.model}: {_nearest(of.model, options('model'))}"
+            yield f"study.search.fidelities.{name}.model is {of.model}: {nearest(of.model, options('model'))}"
 
 
 def load_model(option: str) -> ModelConfig:
@@ -226,21 +219,23 @@ def as_yaml(config: Config) -> str:
 
 def _compose(name: str | None, overrides: Sequence[str]) -> Config:
     if name is not None and name not in recipe_names():
-        raise ConfigError([f"recipe {name} is unknown: {_nearest(name, recipe_names())}"])
+        raise ConfigError([f"recipe {name} is unknown: {nearest(name, recipe_names())}"])
     parsed = _parsed(overrides)
-    checked = [_checked(override) for override in parsed]
-    late = [_nested(override) for override in parsed if _is_late(override)]
-    checked = [text for text, override in zip(checked, parsed, strict=True) if not _is_late(override)]
-    ConfigStore.instance().store(name="schema", node=Config)
+    choices = [_checked(override) for override in parsed if _is_choice(override)]
     roots = [recipes_folder().parent, Path.cwd(), *([Path.cwd() / "conf"] if (Path.cwd() / "conf").is_dir() else [])]
     search = ",".join(f"'file://{root}'" for root in roots)
-    asked = [f"hydra.searchpath=[{search}]", *([f"recipes={name}"] if name else []), *checked]
+    asked = [f"hydra.searchpath=[{search}]", *([f"recipes={name}"] if name else []), *choices]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            composed = compose("config", asked)
-        OmegaConf.set_struct(composed, False)
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), composed, *late))
+            plain = OmegaConf.to_container(compose("config", asked))
+        # Not by Hydra, which takes no new key without a sign before it, and no list where a mapping stands.
+        for override in parsed:
+            if not _is_choice(override):
+                plain = _over(plain, _nested(override))
+        if problems := list(type_problems(Config, plain)):
+            raise ConfigError(problems)
+        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), plain))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_explained(error)]) from error
     except YAMLError as error:
@@ -254,6 +249,8 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     for text in overrides:
         try:
             found.append(parser.parse_override(text))
+            if found[-1].is_sweep_override():
+                problems.append(f"{text} gives several values: give one, in quotes where a comma is part of it")
         except HydraException:
             problems.append(f"{text} is not an override: it must be key=value, such as mixture.size=50000")
     if problems:
@@ -261,23 +258,19 @@ def _parsed(overrides: Sequence[str]) -> list[Override]:
     return found
 
 
+def _is_choice(override: Override) -> bool:
+    """Whether an override is Hydra's to apply: it chooses an option of a group, takes a key away, or is of Hydra."""
+    key = override.key_or_group
+    chooses = key in (*GROUPS, "recipes") and not isinstance(override.value(), dict)
+    return chooses or override.is_delete() or key.split(".")[0] == "hydra"
+
+
 def _checked(override: Override) -> str:
-    """The override's text, its key checked against the schema; keys of open mappings may be new."""
-    key, text = override.key_or_group, str(override.input_line)
-    if key in GROUPS and isinstance(override.value(), str):
-        if override.value() not in options(key):
-            raise ConfigError([f"{key} is {override.value()}: {_nearest(str(override.value()), options(key))}"])
-        return text
-    if key.split(".")[0] == "hydra":
-        return text
-    if problem := _unknown_key(key, text):
-        raise ConfigError([problem])
-    opened = any(key.startswith(f"{mapping}.") for mapping in _OPEN)
-    return f"++{text}" if opened and text[0] not in "+~" else text
-
-
-def _is_late(override: Override) -> bool:
-    return not override.is_delete() and override.key_or_group.startswith(tuple(f"{name}." for name in _OPEN_SECTIONS))
+    """The override's text, its option checked."""
+    key, option = override.key_or_group, override.value()
+    if key in GROUPS and not override.is_delete() and option not in options(key):
+        raise ConfigError([f"{key} is {option}: {nearest(str(option), options(key))}"])
+    return str(override.input_line)
 
 
 def _nested(override: Override) -> dict[str, Any]:
@@ -288,34 +281,11 @@ def _nested(override: Override) -> dict[str, Any]:
     return dict(value)
 
 
-def _unknown_key(key: str, text: str) -> str | None:
-    """What is wrong with a key, walked through the schema from the root."""
-    kind: Any = Config
-    walked: list[str] = []
-    for part in key.split("."):
-        if is_dataclass(kind):
-            hints = get_type_hints(kind)
-            names = [field.name for field in fields(kind)]
-            if part not in names:
-                where = ".".join([*walked, part])
-                return f"{where} is not a key (in {text}): {_nearest(part, names)}"
-            kind = _inner(hints[part])
-        elif isinstance(kind, tuple):  # an open mapping: any name, then what it holds
-            kind = _inner(kind[1])
-        else:
-            return f"{'.'.join(walked)} is a single value (in {text}): it has no key {part}"
-        walked.append(part)
-    return None
-
-
-def _inner(hint: Any) -> Any:
-    """A dataclass as it is, a mapping as its (key, value) types, anything else as None; optional or not."""
-    if is_dataclass(hint):
-        return hint
-    arguments = get_args(hint)
-    if len(arguments) == 2 and type(None) not in arguments and getattr(hint, "__origin__", None) in (dict, Mapping):
-        return arguments
-    return next((found for a in arguments if a is not type(None) and (found := _inner(a)) is not None), None)
+def _over(below: Any, above: Any) -> Any:
+    """Two values as one: mappings are merged, of anything else what lies above counts."""
+    if not isinstance(below, dict) or not isinstance(above, dict):
+        return above
+    return {**below, **{name: _over(below.get(name), value) for name, value in above.items()}}
 
 
 def _explained(error: BaseException) -> str:
@@ -324,11 +294,7 @@ def _explained(error: BaseException) -> str:
     if chain[-1] is error and "Config search path" in str(error):
         return str(error).split("Config search path")[0].strip()
     for cause in reversed(chain):
-        key, kind = getattr(cause, "full_key", None), getattr(cause, "object_type", None)
-        if key and "not in" in str(cause) and isinstance(kind, type) and is_dataclass(kind):
-            names = [field.name for field in fields(kind)]
-            return f"{key} is not a key: {_nearest(str(key).rsplit('.', 1)[-1], names)}"
-        if key:
+        if key := getattr(cause, "full_key", None):
             return f"{key}: {str(cause).splitlines()[0]}"
     return str(chain[-1]).strip().replace("\n", " ")
 
@@ -337,9 +303,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
-
-def _nearest(given: str, known: Sequence[str]) -> str:
-    """What is allowed, and what the user most likely meant."""
-    close = difflib.get_close_matches(given, known, 1)
-    return f"it must be one of {', '.join(known)}" + (f" (did you mean {close[0]}?)" if close else "")

@@ -27,7 +27,7 @@ def refused(capsys, tmp_path, *arguments):
         ("mixture.quotas.mcqa=nan", ["mixture.quotas.mcqa", "nan", "finite"]),
         ("mixture.quotas.mcqa=0.2", ["mixture.quotas", "1.146", "sum to 1"]),
         ("mixture.siez=400", ["mixture.siez", "not a key", "size"]),
-        ("mixture.size=many", ["mixture.size", "many", "Integer"]),
+        ("mixture.size=many", ["mixture.size", "many", "a whole number"]),
         ("mixture.size=0", ["mixture.size", "0", "at least 1"]),
         ("mixture.by=rowss", ["mixture.by", "rowss", "share, rows, tokens"]),
         ("model=kanana_9b", ["model", "kanana_9b", "kanana_8b"]),

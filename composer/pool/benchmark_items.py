@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from composer.artifacts import file_digest
+from composer.checks import one_of
 from composer.config import BenchmarksConfig
 from composer.config_pool import ItemsConfig, PoolConfig
 from composer.errors import NeedsError
@@ -18,7 +19,20 @@ from composer.pool.contamination import Item
 from composer.pool.sources.columns import Column
 from composer.pool.sources.reading import read
 from composer.pool.sources.shards import matching
-from composer.resources import eval_folders, option_file
+from composer.resources import eval_folders, option_file, options
+
+
+def benchmark_problems(config: PoolConfig) -> Iterator[str]:
+    """What is wrong with the benchmarks that a pool's config names as OPTION or OPTION/BENCHMARK."""
+    for option in config.contamination.benchmarks:
+        yield from one_of("pool.contamination.benchmarks", option, options("benchmarks"))
+    for family, names in config.families.items():
+        for name in names:
+            option, separator, _ = name.partition("/")
+            if separator and option not in options("benchmarks"):
+                yield from one_of(f"pool.families.{family}", name, [f"{one}/…" for one in options("benchmarks")])
+            elif separator:
+                yield from one_of(f"pool.families.{family}", name, [f"{option}/{one}" for one in declared(option).of])
 
 
 def looked_for(config: PoolConfig) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -68,31 +68,37 @@ def _kept(pool: Pool, asked: Asked) -> pa.Table:
             raise RequestError(f"--{name} is {value}: the pool has {_told(known)}")
         takes &= here
     if not takes.any():
-        asked_for = ", ".join(f"{name} {value}" for name, value in wanted.items())
-        raise RequestError(f"the pool has no row of {asked_for} together: leave one of them out")
+        raise RequestError(f"the pool has no row of {_together(wanted)}")
     return pool.take(np.sort(_some(np.flatnonzero(takes), asked)))
 
 
 def _thrown_out(pool: Pool, asked: Asked) -> pa.Table:
     if asked.stratum is not None or asked.mode is not None:
         raise RequestError("--reason shows rows that were thrown out, which have no stratum and mode: leave these out")
-    found, known = dict[Path, NDArray[np.int64]](), set[str]()
+    found = dict[Path, NDArray[np.int64]]()
+    known = {name: set[str]() for name in ("reason", "source", "category")}
+    met = dict.fromkeys(known, False)
     for file in sorted((pool.path / "rejects").glob("*.parquet")):
-        told = pq.read_table(file, columns=["source", "reason", "category"])
-        reasons = told["reason"].combine_chunks()
+        told = pq.read_table(file, columns=list(known))
         takes = np.ones(len(told), dtype=bool)
-        if asked.reason != ALL:
-            takes &= np.asarray(pc.starts_with(reasons, asked.reason))
-        for name in ("source", "category"):
-            if (value := getattr(asked, name)) is not None:
-                takes &= np.asarray(pc.fill_null(pc.equal(told[name].combine_chunks(), value), False))
-        known.update(pc.unique(reasons).to_pylist())
+        for name, values in known.items():
+            here = _is_asked(told[name].combine_chunks(), getattr(asked, name), begins=name == "reason")
+            takes &= here
+            met[name] |= bool(here.any())
+            values.update(pc.unique(told[name]).drop_null().to_pylist())
         found[file] = np.flatnonzero(takes)
-    if not known:
+    if not known["reason"]:
         raise RequestError(f"--reason is {asked.reason}: nothing was thrown out of this pool")
+    for name, values in known.items():
+        if not met[name]:
+            raise RequestError(
+                f"--{name} is {getattr(asked, name)}: nothing of that {name} was thrown out; what was is of "
+                f"{_told(values) or 'none'}"
+            )
     ends = np.cumsum([len(places) for places in found.values()])
     if not ends[-1]:
-        raise RequestError(f"--reason is {asked.reason}: nothing like it was thrown out; reasons are {_told(known)}")
+        wanted = {name: getattr(asked, name) for name in known}
+        raise RequestError(f"no row was thrown out that is of {_together(wanted)}")
     chosen = np.sort(_some(np.arange(ends[-1]), asked))
     of_file = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     starts = np.concatenate([[0], ends[:-1]])
@@ -101,6 +107,19 @@ def _thrown_out(pool: Pool, asked: Asked) -> pa.Table:
         for (file, places), some, start in zip(found.items(), of_file, starts, strict=True)
         if len(some)
     ).combine_chunks()
+
+
+def _is_asked(values: pa.Array, wanted: str | None, begins: bool) -> NDArray[np.bool_]:
+    """(n,) which values are those that are wanted, or begin so; None and ALL are any."""
+    if wanted is None or begins and wanted == ALL:
+        return np.ones(len(values), dtype=bool)
+    like = pc.starts_with(values, wanted) if begins else pc.equal(values, wanted)
+    return np.asarray(pc.fill_null(like, False))
+
+
+def _together(wanted: Mapping[str, str | None]) -> str:
+    told = ", ".join(f"{name} {value}" for name, value in wanted.items() if value is not None)
+    return f"{told} together: leave one of them out"
 
 
 def _some(places: NDArray[np.int64], asked: Asked) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from composer.artifacts import digest, file_digest
 from composer.checks import listed
 from composer.config_pool import PoolConfig
-from composer.errors import ConfigError, NeedsError, PoolError
+from composer.errors import ConfigError, NeedsError, PoolError, RequestError
 from composer.mini import rows as mini_rows
 from composer.pool.build import Row, build_pool
 from composer.pool.curate.tokens import count_tokens
@@ -35,7 +35,7 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
         NeedsError: A source lies on the hub, and the pool was not built here yet.
     """
     if config.kind == "folder":
-        return Pool.open(Path(str(config.path)).expanduser())
+        return Pool.open(_place(config))
     if config.kind == "mini":
         return _built_mini(config, progress)
     from composer.pool.curate.build import build, plan
@@ -55,17 +55,41 @@ def open_pool(config: PoolConfig, progress: Progress | None = None) -> Pool:
 
 def pool_here(config: PoolConfig) -> Pool | None:
     """The pool that a config names, if it lies on this machine; None where it would have to be built, or cannot be."""
-    from composer.pool.curate.build import plan
-
     try:
-        path = {
-            "folder": lambda: Path(str(config.path)).expanduser(),
-            "mini": lambda: _mini_path(config),
-            "sources": lambda: cached(plan(config)),
-        }[config.kind]()
-        return Pool.open(path)
+        return Pool.open(_place(config))
     except (ConfigError, PoolError):
         return None
+
+
+def open_built(config: PoolConfig, out: Path | None) -> Pool:
+    """Opens a pool that is built already, in `out` or in the cache.
+
+    Raises:
+        RequestError: It is not.
+    """
+    path = out or _place(config)
+    if config.kind != "folder" and not (path / "pool.json").exists():
+        raise RequestError(
+            f"pool={config.name} is not built in {path}: build it by `composer pool`, or {which_folder()}"
+        )
+    return Pool.open(path)
+
+
+def which_folder() -> str:
+    """Asks for the folder of a pool, and names those in the cache."""
+    found = [str(one.parent) for one in sorted((cache_folder() / "pools").glob("*/pool.json"))]
+    return "\n  ".join(["give the folder of a pool" + (", such as one of these:" if found else ""), *found])
+
+
+def _place(config: PoolConfig) -> Path:
+    """Where a pool lies, or will once it is built without `out`."""
+    if config.kind == "folder":
+        return Path(str(config.path)).expanduser()
+    if config.kind == "mini":
+        return _cached_mini(config)
+    from composer.pool.curate.build import plan
+
+    return cached(plan(config))
 
 
 def cached(work: Work) -> Path:
@@ -77,15 +101,14 @@ def _silent(told: str, done: int, total: int | None) -> None:
     """Tells nobody."""
 
 
-def _mini_path(config: PoolConfig) -> Path:
-    """Where a generated pool is kept."""
+def _cached_mini(config: PoolConfig) -> Path:
     base = file_digest(base_model() / "tokenizer.json")
     told = ["mini", LAYOUT, config.rows, config.seed, base, *([config.no_think_share] if config.no_think_share else [])]
     return cache_folder() / "pools" / f"{config.name}-{config.rows}-{digest(told)[:16]}"
 
 
 def _built_mini(config: PoolConfig, progress: Progress | None) -> Pool:
-    path = _mini_path(config)
+    path = _cached_mini(config)
     if not (path / "pool.json").exists():
         said = (lambda done: progress(f"building pool {config.name}", done, None)) if progress else None
         build_pool(path, config.name, _mini(config), partial(count_tokens, config.tokenizer), said)

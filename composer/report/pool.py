@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from composer.checks import counted, listed
 from composer.report.plain import plain_table
 
 SHOWN = 1500  # characters of a turn
@@ -21,13 +22,16 @@ NOTHING = "–"
 def show_pool(facts: Mapping[str, Any], console: Console) -> None:
     """Prints `pool.json`."""
     # Not a table's title, which would be broken to the table's width.
-    told = f"{facts['name']}: {facts['rows']:,} rows, {facts['tokens']:,} tokens"
+    told = f"{facts['name']}: {counted(facts['rows'], 'row')}, {counted(facts['tokens'], 'token')}"
     console.print(Text(told, style="bold"), "", _categories(facts))
     if facts.get("sources"):
         console.print("", _sources(facts["sources"]))
         rejects = _rejects(facts["sources"])
         if rejects.row_count:
             console.print("", rejects)
+    for category in facts.get("unmet_filters", ()):
+        told = f"pool.filters.{category} met no row: the pool has {listed(facts['categories'])}"
+        console.print(Text(f"\n{told}", style="yellow"), soft_wrap=True)
 
 
 def show_rows(rows: pa.Table, console: Console) -> None:
@@ -47,11 +51,11 @@ def _head(row: Mapping[str, Any]) -> str:
     if "reason" in row:
         return f"{row['reason']} · {row['source']} · {row['file']}:{row['line']}"
     kind = f"{row['category']} / {row['stratum']} · {row['mode']} · {row['source']}"
-    return f"{kind} · {row['n_tokens']:,} tokens · {row['id']}"
+    return f"{kind} · {counted(row['n_tokens'], 'token')} · {row['id']}"
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… (+ {len(text) - SHOWN:,} characters)"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… (+ {counted(len(text) - SHOWN, 'character')})"
 
 
 def _categories(facts: Mapping[str, Any]) -> Table:

@@ -129,7 +129,17 @@ def test_a_broken_file_stops_the_build_with_its_name(tmp_path, name, workers):
     with pytest.raises(PoolError) as error:
         built(pool_config(tmp_path, {**source(), "daily": daily_source()}), tmp_path / "out", workers)
     assert all(part in str(error.value) for part in told), str(error.value)
-    assert "\n" not in str(error.value) and not (tmp_path / "out").exists()
+    assert str(error.value).startswith("pool.sources.rows: ") and "\n" not in str(error.value)
+    assert not [one for one in tmp_path.iterdir() if "out" in one.name]  # there is nothing to go on with
+
+
+def test_a_broken_file_is_told_under_ray_as_it_is_without(tmp_path):
+    pytest.importorskip("ray")
+    (tmp_path / "rows.jsonl.gz").write_bytes(b"\x1f\x8b no gzip")
+    given = ["pool=files", f"pool.path={tmp_path}", f"out={tmp_path / 'out'}", "launcher=ray", "--workers", "1"]
+    ran = subprocess.run([sys.executable, "-m", "composer.cli", "pool", *given], capture_output=True, text=True)
+    told = f"error: pool.sources.files: {tmp_path}/rows.jsonl.gz cannot be read"
+    assert ran.returncode == 2 and ran.stderr.splitlines()[-1].startswith(told), ran.stderr
 
 
 def test_a_file_that_may_not_be_read_is_named():

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from composer.config_pool import ContaminationConfig, DuplicatesConfig, ItemsConfig, NoThinkConfig, SourceConfig
-from composer.errors import ConfigError, OutputError, PoolError
+from composer.errors import ConfigError, NeedsError, OutputError, PoolError, UnfinishedError
 from composer.pool import open_pool
-from composer.pool.curate.build import plan
+from composer.pool.curate.build import build, plan
 
 from .piles import (
     accounted,
@@ -108,7 +108,6 @@ def test_rows_in_another_order_give_the_same_rows(pile, pool, tmp_path):
 
 
 def test_a_pool_that_is_there_is_left_and_another_is_not_overwritten(config, pool):
-    from composer.pool.curate.build import build
     from composer.pool.curate.drivers import local
 
     before = bytes_of(pool.path)
@@ -241,6 +240,28 @@ def test_a_source_without_files_and_a_pool_without_rows_are_refused(tmp_path):
     with pytest.raises(PoolError, match="all were thrown out"):
         built(pool_config(tmp_path, {"daily": daily_source()}), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "done", "kept"),
+    [(UnfinishedError, 1, True), (NeedsError, 1, True), (NeedsError, 0, False), (PoolError, 1, False)],
+)
+def test_what_is_done_is_kept_where_the_same_request_may_go_on_with_it(config, pool, tmp_path, error, done, kept):
+    def stops(function, items, advance):
+        for item in items[:done]:
+            function(item)
+        raise error("stop")
+
+    with pytest.raises(error, match="stop"):
+        build(plan(config), tmp_path / "out", stops, lambda *told: None)
+    assert [one.name for one in tmp_path.iterdir()] == [".out.building"] * kept
+    assert bytes_of(built(config, tmp_path / "out").path) == bytes_of(pool.path)
+
+
+def test_another_config_in_the_same_folder_is_curated_by_its_own(pile, tmp_path):
+    with pytest.raises(PoolError, match="all were thrown out"):
+        built(pool_config(pile, {"daily": daily_source(filters={"characters": {"most": 1}})}), tmp_path / "out")
+    assert built(pool_config(pile, {"daily": daily_source()}), tmp_path / "out").facts["rows"] == 400
 
 
 def test_what_only_the_mini_pool_has_makes_no_other_pool(pile):

@@ -93,8 +93,6 @@ def test_the_language_of_the_thinking():
     batch = rows("<think>let me see</think>답", "<think>생각해 보면 x = 3</think>답", "답")
     assert reasons(batch, "thinking_language", language="korean") == ["is not korean", None, None]
     assert reasons(batch, "thinking_language", language="english") == [None, "is not english", None]
-    with pytest.raises(PoolError, match="language is french; it must be one of korean, english"):
-        RULES["thinking_language"](batch, language="french")
 
 
 def slow(text):

@@ -31,7 +31,7 @@ from composer.pool.curate.drivers import local, ray
 if __name__ == "__main__":
     from pathlib import Path
     drive = ray(2) if {kind!r} == "ray" else local({workers})
-    build(plan(config({pile!r})), Path({out!r}), drive, lambda *told: None)
+    build(plan(config({pile!r})), Path({out!r}), drive, lambda *told: print(told[0], file=sys.stderr, flush=True))
 """
 
 
@@ -98,3 +98,20 @@ def test_killed_five_times_it_ends_with_the_same_bytes(pile, whole, tmp_path, ki
     assert kills >= 4
     assert bytes_of(out) == whole
     assert not building.exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGCONT, signal.SIGKILL], ids=["finishes", "dies"])
+def test_a_second_process_waits_and_then_finds_the_pool_or_goes_on(pile, whole, tmp_path, end):
+    out = tmp_path / "pool"
+    first = started(pile, out, "local", 1)
+    while not done(tmp_path / ".pool.building"):
+        time.sleep(0.005)
+    os.kill(first.pid, signal.SIGSTOP)
+    second = started(pile, out, "local", 1)
+    assert second.stderr.readline().decode() == f"waiting for another process, which builds {out}\n"
+    os.kill(first.pid, end)
+    _, told = second.communicate(timeout=300)
+    first.communicate()
+    assert second.returncode == 0, told.decode()
+    assert (b"curating" in told) == (end == signal.SIGKILL)
+    assert bytes_of(out) == whole

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,22 +16,22 @@ from omegaconf import OmegaConf
 from composer import __version__
 from composer.artifacts import digest, file_digest, read_json, write_json
 from composer.config_pool import PoolConfig
-from composer.errors import ConfigError, OutputError, PoolError
-from composer.pool.benchmark_items import families, items_of, read_items
+from composer.errors import ConfigError, PoolError
+from composer.pool.benchmark_items import benchmark_problems, families, items_of, read_items
 from composer.pool.contamination import Contamination, Item
+from composer.pool.curate.building import Told, building
 from composer.pool.curate.drivers import Driver, writing
 from composer.pool.curate.finish import finish
 from composer.pool.curate.parts import Part
 from composer.pool.curate.shard import Curator
 from composer.pool.curate.tokens import count_tokens
-from composer.pool.sources.declared import Source, filter_problems, source_problems
+from composer.pool.sources.declared import Source, column_problems, filter_problems, source_problems
 from composer.pool.sources.reading import Span
 from composer.pool.sources.shards import Shard, files, shards
 
 LAYOUT = 2  # raised when a change makes other pools of the same config and files
 # What does not change a pool of sources: where it lies, what it is called to people, and what only the mini pool has.
 UNTOLD = ("path", "label", "needs", "rows", "seed", "no_think_share")
-Told = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
 @dataclass(frozen=True)
@@ -70,11 +67,14 @@ def plan(config: PoolConfig) -> Work:
         ConfigError: A shape, a filter or a parameter is unknown; all problems are listed.
         PoolError: A source has no files, or one of them cannot be read.
     """
-    problems = [*config.problems()]
+    problems = [*config.problems(), *benchmark_problems(config)]
     for name, of in config.sources.items():
         problems += source_problems(f"pool.sources.{name}", of)
     for category, asked in config.filters.items():
         problems += filter_problems(f"pool.filters.{category}", asked)
+        for name, of in config.sources.items():
+            if of.category == category:
+                problems += column_problems(f"pool.filters.{category}", asked, f"pool.sources.{name}", of)
     if problems:
         raise ConfigError(problems)
     below = Path(str(config.path)).expanduser() if config.path else None
@@ -103,33 +103,23 @@ def build(work: Work, out: Path, drive: Driver, told: Told) -> bool:
         work: What `plan` gave.
         out: Where the pool goes. `.OUT.building` beside it holds what is done so far.
         drive: What runs the shards.
-        told: Is told how far it is.
+        told: Is told how far it is; or that another process builds the pool, which is waited for.
 
     Raises:
-        OutputError: `out` holds something else, or another process builds it.
-        PoolError: A source cannot be read to its end, no row is kept, or the disk is full.
+        OutputError: `out` holds something else.
+        PoolError: A source cannot be read to its end, or no row is kept.
+        UnfinishedError: The disk is full, or a worker was killed.
         NeedsError: What lies on the hub cannot be reached.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not (out / "pool.json").is_file():
-            raise OutputError(f"out={out} holds something that is no pool: choose another out=")
-        if read_json(out / "pool.json").get("made_of") == work.digest:
+    with writing(), building(out, work.digest, told) as folder:
+        if folder is None:
             return False
-        raise OutputError(f"out={out} holds another pool: choose another out=, or remove it")
-    with writing(), _folder(out, work.digest) as folder:
         if not (folder / "pool.json").exists():  # else it was killed between its last step and its new name
             asked = _asked(work, folder, told)
-            _shards(asked, folder, drive, told)
+            _shards(asked, folder, work.digest, drive, told)
             parts, sources = _done(work, asked, folder)
             facts = {"sources": sources, "made_of": work.digest, "files": work.made_of["files"]}
             finish(folder, work.config, parts, {**facts, "benchmarks": asked["benchmarks"]}, drive, told)
-        for name in ("done", "parts"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for name in ("asked.json", "signatures.bin", "lock", "made_of"):
-            (folder / name).unlink(missing_ok=True)
-        if out.exists():
-            out.rmdir()
-        folder.rename(out)
     return True
 
 
@@ -151,7 +141,7 @@ def _asked(work: Work, folder: Path, told: Told) -> dict[str, Any]:
     return asked
 
 
-def _shards(asked: Mapping[str, Any], folder: Path, drive: Driver, told: Told) -> None:
+def _shards(asked: Mapping[str, Any], folder: Path, made_of: str, drive: Driver, told: Told) -> None:
     every = [Shard(**{**one, "span": Span(**one["span"])}) for one in asked["shards"]]
     left = [shard for shard in every if not (folder / "done" / f"{shard.number:06d}.json").exists()]
     at = len(every) - len(left)
@@ -162,15 +152,16 @@ def _shards(asked: Mapping[str, Any], folder: Path, drive: Driver, told: Told) -
         at += 1
         told("curating", at, len(every))
 
-    drive(partial(_curate, folder), left, advance)
+    drive(partial(_curate, folder, made_of), left, advance)
 
 
-def _curate(folder: Path, shard: Shard) -> None:
-    _curator(folder).shard(shard, folder)
+def _curate(folder: Path, made_of: str, shard: Shard) -> None:
+    _curator(folder, made_of).shard(shard, folder)
 
 
 @cache
-def _curator(folder: Path) -> Curator:
+def _curator(folder: Path, made_of: str) -> Curator:
+    """What curates the pool that is built in a folder, which may later be one that is made of something else."""
     asked = read_json(folder / "asked.json")
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(PoolConfig), asked["config"]))
     assert isinstance(config, PoolConfig)
@@ -190,31 +181,6 @@ def _done(work: Work, asked: Mapping[str, Any], folder: Path) -> tuple[list[Part
         of["rejects"].update(done["rejects"])
         parts += [Part(folder / "parts" / f"{number:06d}-{at:04d}.rows.arrow") for at in range(done["parts"])]
     return parts, sources
-
-
-@contextmanager
-def _folder(out: Path, made_of: str) -> Iterator[Path]:
-    """Where a pool is built, which one process does at a time; what lies there of another pool is removed."""
-    folder = out.with_name(f".{out.name}.building")
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise PoolError(f"{out} is being built by another process: wait for it") from error
-        told = folder / "made_of"
-        if not told.exists() or told.read_text() != made_of:
-            for one in folder.iterdir():
-                if one.is_dir():
-                    shutil.rmtree(one)
-                elif one.name != "lock":
-                    one.unlink()
-            told.write_text(made_of)
-        for name in ("parts", "rejects", "done", "rows"):
-            (folder / name).mkdir(exist_ok=True)
-        for stray in folder.glob("*/.*"):
-            stray.unlink()  # half of a file that a killed process wrote
-        yield folder
 
 
 def _digest(file: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, Protocol
 
-from composer.errors import ComposerError, NeedsError, PoolError
+from composer.errors import ComposerError, NeedsError, UnfinishedError
 
 WATCH = 1.0  # seconds between looks whether the parent lives
 
@@ -46,7 +47,7 @@ def local(workers: int) -> Driver:
                 done.result()
                 advance()
         except BrokenProcessPool as error:
-            raise PoolError(
+            raise UnfinishedError(
                 "a worker was killed, perhaps for want of memory: what is done is kept, and the same command goes on; "
                 "fewer --workers take less"
             ) from error
@@ -80,15 +81,22 @@ def ray(workers: int) -> Driver:
         kept = loaded.put(list(items))
 
         def one(row: dict[str, Any]) -> dict[str, Any]:
-            function(loaded.get(kept)[row["item"]])
-            return row
+            # Ray would keep no more of an error than its text.
+            try:
+                function(loaded.get(kept)[row["item"]])
+            except (ComposerError, OSError) as error:
+                return {"failed": pickle.dumps(error)}
+            return {"failed": b""}
 
         try:
-            for _ in rows.map(one).iter_rows():
+            for row in rows.map(one).iter_rows():
+                if row["failed"]:
+                    raise pickle.loads(row["failed"])
                 advance()
-        except loaded.exceptions.RayTaskError as error:
-            cause = error.cause if isinstance(error.cause, ComposerError | OSError) else error
-            raise PoolError(str(cause).strip().splitlines()[-1]) from error
+        except loaded.exceptions.RayError as error:
+            raise UnfinishedError(
+                f"Ray gave up: {str(error).strip()}\nwhat is done is kept, and the same command goes on"
+            ) from error
 
     return run
 
@@ -99,7 +107,7 @@ def writing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise PoolError(
+        raise UnfinishedError(
             f"the pool cannot be written: {error}; what is done is kept, and the same command goes on"
         ) from error
 

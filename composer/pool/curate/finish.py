@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from composer import __version__
 from composer.artifacts import write_json
@@ -67,7 +69,16 @@ def finish(
     drive(partial(_write, folder), work, advance)
     index = index_table(keys, order)
     write_table(folder / "index.parquet", index, INDEX_GROUP)
+    facts["unmet_filters"] = _unmet_filters(folder, config, keys)
     write_json(folder / "pool.json", _facts(config, keys, index, order, kept, why, facts))
+
+
+def _unmet_filters(folder: Path, config: PoolConfig, keys: pa.Table) -> list[str]:
+    """The categories with filters of which no row was read, be it kept or thrown out."""
+    unmet = set(config.filters) - set(keys["category"].combine_chunks().dictionary.to_pylist())
+    for file in (folder / "rejects").glob("*.parquet") if unmet else ():
+        unmet -= set(pc.unique(pq.read_table(file, columns=["category"])["category"]).to_pylist())
+    return sorted(unmet)
 
 
 def _why_none(sources: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from composer.pool.curate.rejects import REJECT_GROUP, REJECT_SCHEMA, broken_row
 from composer.pool.filters import Batch, first_reasons
 from composer.pool.sources.declared import Source
 from composer.pool.sources.reading import Raw
-from composer.pool.sources.shards import Shard, read_shard
+from composer.pool.sources.shards import Shard, of_source, read_shard
 from composer.pool.store import write_table
 
 
@@ -47,15 +47,16 @@ class Curator:
         """Writes `parts/*`, `rejects/*` and, when all is there, `done/NUMBER.json` below `folder`."""
         source = Source(shard.source, self.config.sources[shard.source])
         kept, rejects, waiting, parts, read = list[pa.Table](), list[pa.Table](), 0, 0, 0
-        for rows, rejected, seen in self._batches(source, shard):
-            read += seen
-            rejects.append(rejected)
-            if len(rows):
-                kept.append(rows)
-                waiting += rows.nbytes
-            if waiting > PART_BYTES or sum(map(len, kept)) >= PART_ROWS:
-                self._part(source, kept, folder / "parts" / f"{shard.number:06d}-{parts:04d}.rows.arrow")
-                kept, waiting, parts = [], 0, parts + 1
+        with of_source(source.name):
+            for rows, rejected, seen in self._batches(source, shard):
+                read += seen
+                rejects.append(rejected)
+                if len(rows):
+                    kept.append(rows)
+                    waiting += rows.nbytes
+                if waiting > PART_BYTES or sum(map(len, kept)) >= PART_ROWS:
+                    self._part(source, kept, folder / "parts" / f"{shard.number:06d}-{parts:04d}.rows.arrow")
+                    kept, waiting, parts = [], 0, parts + 1
         if kept:
             self._part(source, kept, folder / "parts" / f"{shard.number:06d}-{parts:04d}.rows.arrow")
             parts += 1

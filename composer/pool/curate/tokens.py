@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from composer.errors import PoolError
+from composer.errors import ConfigError, NeedsError
 from composer.resources import base_model
 
 
@@ -37,7 +37,11 @@ def _loaded(tokenizer: str) -> Any:
     try:
         loaded = AutoTokenizer.from_pretrained(base_model() if tokenizer == "mini" else tokenizer)
     except (OSError, ValueError) as error:
-        raise PoolError(f"pool.tokenizer is {tokenizer}, which cannot be loaded: {error}") from error
+        told = str(error).splitlines()[0].rstrip(".")
+        raise NeedsError(
+            f"pool.tokenizer is {tokenizer}, which cannot be loaded: {told}; name mini, a folder, or one of the hub, "
+            "which takes the network"
+        ) from error
     if loaded.chat_template is None:
-        raise PoolError(f"pool.tokenizer is {tokenizer}, which has no chat template: name one of a chat model")
+        raise ConfigError([f"pool.tokenizer is {tokenizer}, which has no chat template: name one of a chat model"])
     return loaded

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pyarrow.compute as pc
 
-from composer.errors import PoolError
 from composer.pool.filters.batch import CLOSE, OPEN, Batch
 from composer.pool.filters.letters import Letters, prose
 from composer.pool.filters.rules import Reasons, rule
 
-LANGUAGES = ("korean", "english")
+Language = Literal["korean", "english"]
 
 
 @rule("one_thinking")
@@ -40,10 +41,8 @@ def no_thinking(batch: Batch) -> Reasons:
 
 
 @rule("thinking_language")
-def thinking_language(batch: Batch, *, language: str = "korean", share: float = 0.5) -> Reasons:
+def thinking_language(batch: Batch, *, language: Language = "korean", share: float = 0.5) -> Reasons:
     """At least `share` of the letters of the thinking are of `language`: korean or english; code and LaTeX left out."""
-    if language not in LANGUAGES:
-        raise PoolError(f"filter thinking_language: language is {language}; it must be one of {', '.join(LANGUAGES)}")
     told = Letters(prose(batch.thinking))
     every = np.maximum(told.hangul + told.latin + told.others, 1)
     wanted = told.hangul if language == "korean" else told.latin

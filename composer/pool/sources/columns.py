@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,11 @@ class Column:
             raise ValueError(
                 f"{self.path!r} is not a path to {SAID[self.kind]}, such as question or question.choices[].text"
             )
+
+    @property
+    def name(self) -> str:
+        """Of the column of a file that the path begins in."""
+        return self.steps[0].removesuffix("[]")
 
     @property
     def steps(self) -> list[str]:
@@ -121,15 +126,18 @@ class Column:
         raise NotThatKind(f"{self.path} holds {_shown(value)}, where text must be")
 
 
-def check_names(columns: Mapping[str, Column], names: Collection[str], where: object) -> None:
-    """Checks that a file, or what `where` says, has all columns that are asked for.
+def check_names(columns: Mapping[str, Column], names: Sequence[str], where: object) -> None:
+    """Checks that a file, or what `where` says, has all columns that are asked for, and each of them once.
 
     Raises:
-        PoolError: It lacks some that are not optional.
+        PoolError: It lacks some that are not optional, or has one twice.
     """
-    asked = dict.fromkeys(column.steps[0].removesuffix("[]") for column in columns.values() if not column.optional)
-    if lacking := [name for name in asked if name not in names]:
+    asked = dict.fromkeys(column.name for column in columns.values())
+    needed = {column.name for column in columns.values() if not column.optional}
+    if lacking := [name for name in asked if name in needed and name not in names]:
         raise PoolError(f"{where} has no column {listed(lacking)}: it has {listed(names) or 'none'}")
+    if twice := [name for name in asked if names.count(name) > 1]:
+        raise PoolError(f"{where} has the column {listed(twice)} more than once: rename all but one")
 
 
 def select(table: pa.Table, columns: Mapping[str, Column], where: object) -> pa.Table:

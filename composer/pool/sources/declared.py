@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from composer.checks import listed
+from composer.checks import listed, one_of
 from composer.config_pool import NAME, SourceConfig
 from composer.pool.filters import RULES
 from composer.pool.filters.batch import Batch
@@ -25,6 +25,7 @@ from composer.pool.sources.reading import Raw
 from composer.pool.sources.shapes import SHAPES, Problems, Shape
 
 CLEANERS = {"nfc": composed, "images": without_images}
+Filters = Mapping[str, Mapping[str, Any] | None]  # filter → its parameters
 CHOICE = "choice "  # begins the names of columns that hold a choice each
 
 
@@ -122,7 +123,7 @@ def _unnamed(categories: pa.StringArray) -> Problems:
 def source_problems(key: str, config: SourceConfig) -> Iterator[str]:
     """What is wrong with the names of shapes, columns, filters and cleaners in a source's section, found at `key`."""
     if config.shape not in SHAPES:
-        yield f"{key}.shape is {config.shape}: it must be one of {listed(SHAPES)}"
+        yield from one_of(f"{key}.shape", config.shape, list(SHAPES))
         return
     shape = SHAPES[config.shape]
     if config.columns and (lacking := [name for name in shape.needs if name not in config.columns]):
@@ -131,16 +132,26 @@ def source_problems(key: str, config: SourceConfig) -> Iterator[str]:
     if unknown := [name for name in config.options if name not in options]:
         allowed = f"it must be of {listed(options)}" if options else "it has none"
         yield f"{key}.options names {listed(unknown)}, for the shape {config.shape}: {allowed}"
+    for name in config.options:
+        if name in options and (texts := _allowed(shape.make, name)):
+            yield from one_of(f"{key}.options.{name}", str(config.options[name]), texts)
     if unknown := [name for name in config.clean if name not in CLEANERS]:
         yield f"{key}.clean names {listed(unknown)}: it must be of {listed(CLEANERS)}"
     yield from filter_problems(f"{key}.filters", config.filters)
+    yield from column_problems(f"{key}.filters", config.filters, key, config)
+    for name, label in Source("", config).labels.items():
+        if label.stray:
+            yield (
+                f"{key}.{name} is {label.text}: a brace in it begins or ends no path; "
+                "it must be text with {path} or {path|default}"
+            )
     try:
         _ = Source("", config).columns
     except ValueError as error:
         yield f"{key}: {error}"
 
 
-def filter_problems(key: str, asked: Mapping[str, Mapping[str, Any] | None]) -> Iterator[str]:
+def filter_problems(key: str, asked: Filters) -> Iterator[str]:
     """What is wrong with filters and their parameters."""
     for name, given in asked.items():
         if name not in RULES:
@@ -150,13 +161,49 @@ def filter_problems(key: str, asked: Mapping[str, Mapping[str, Any] | None]) -> 
         elif unknown := [one for one in given or {} if one not in parameters(name)]:
             allowed = f"it must be of {listed(parameters(name))}" if parameters(name) else "it has none"
             yield f"{key}.{name} names {listed(unknown)}: {allowed}"
+        elif problems := list(_parameter_problems(f"{key}.{name}", name, given or {})):
+            yield from problems
         else:
-            for one, value in (given or {}).items():
-                default = parameters(name)[one]
-                kinds = (int, float) if isinstance(default, int | float) else (str,)
-                if not isinstance(value, kinds) or isinstance(value, bool):
-                    told = "a number" if kinds != (str,) else "text"
-                    yield f"{key}.{name}.{one} is {value}: it must be {told}, such as {default}"
+            yield from _range_problems(f"{key}.{name}", {**parameters(name), **(given or {})})
+
+
+def _parameter_problems(key: str, name: str, given: Mapping[str, Any]) -> Iterator[str]:
+    for one, value in given.items():
+        default = parameters(name)[one]
+        number = isinstance(default, int | float)
+        if allowed := _allowed(RULES[name], one):
+            yield from one_of(f"{key}.{one}", value, allowed)
+        elif not isinstance(value, (int, float) if number else str) or isinstance(value, bool):
+            yield f"{key}.{one} is {value}: it must be {'a number' if number else 'text'}, such as {default}"
+
+
+def _allowed(function: Callable[..., Any], parameter: str) -> tuple[str, ...]:
+    """The texts that a parameter may be, where it is one of some."""
+    kind = get_type_hints(function)[parameter]
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def _range_problems(key: str, told: Mapping[str, Any]) -> Iterator[str]:
+    if "share" in told and not 0 <= told["share"] <= 1:
+        yield f"{key}.share is {told['share']}: it must be in [0, 1]"
+    if "most" in told and not told["least"] <= told["most"]:
+        yield (
+            f"{key}.most is {told['most']}, and least is {told['least']}: most must be at least that, or no row is kept"
+        )
+
+
+def column_problems(key: str, asked: Filters, source: str, config: SourceConfig) -> Iterator[str]:
+    """Which columns filters, found at `key`, take of a row that the section at `source` does not read."""
+    shape = SHAPES.get(config.shape)
+    for name, given in asked.items():
+        if shape is None or name not in RULES or not isinstance(given, Mapping | None):
+            continue
+        column = {**parameters(name), **(given or {})}.get("column")
+        if column is not None and (column not in config.columns or _of_shape(column, shape)):
+            yield (
+                f"{key}.{name}.column is {column}: {source}.columns must have it beside those of the shape; "
+                f"set {source}.columns.{column}=PATH, where it stands in a row"
+            )
 
 
 def with_contents(messages: pa.ListArray, contents: pa.StringArray) -> pa.ListArray:

@@ -29,6 +29,12 @@ class Label:
     names: Mapping[str, Mapping[str, str]]
 
     @property
+    def stray(self) -> bool:
+        """Whether it has a brace that is of no path."""
+        rest = PIECE.sub("", self.text)
+        return "{" in rest or "}" in rest
+
+    @property
     def paths(self) -> list[str]:
         """The paths in it."""
         return [path for path, _ in PIECE.findall(self.text) if f"{{{path}}}" != MODE]

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from composer.errors import PoolError
+from composer.errors import PoolError, UnfinishedError
 from composer.pool.sources.columns import Column, NotThatKind, check_names, read_type, select
 
 ROWS = 4096  # of a batch, about
@@ -100,7 +101,7 @@ def read(
         PoolError: The file cannot be read to its end, or no row has one of the columns.
     """
     kind = format_of(path)
-    try:
+    with _reading(path):
         if kind == "parquet":
             yield from _parquet(path, columns, span or Span())
         elif kind == "jsonl":
@@ -108,13 +109,36 @@ def read(
         elif kind == "json":
             yield from _json(path, columns)
         else:
-            yield from _separated(path, columns, "\t" if kind == "tsv" else ",", header)
+            yield from _separated(path, columns, kind, header)
+
+
+def check_file(path: Path, columns: Mapping[str, Column], header: list[str] | None = None) -> None:
+    """Checks that a file has all columns that are asked for, as far as it has columns: objects differ row by row.
+
+    Raises:
+        PoolError: It lacks one, or has one twice, or cannot be read.
+    """
+    kind = format_of(path)
+    with _reading(path):
+        if kind == "parquet":
+            check_names(columns, pq.read_schema(path).names, path)
+        elif kind in ("csv", "tsv"):
+            for _ in _separated(path, columns, kind, header):
+                break
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Tells what is wrong with a file; what the system says of it, such as of its disk, may pass."""
+    try:
+        yield
     except (OSError, EOFError, pa.ArrowException) as error:
-        raise PoolError(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
+        kind = UnfinishedError if isinstance(error, OSError) and error.errno else PoolError
+        raise kind(f"{path} cannot be read: {str(error).strip() or type(error).__name__}") from error
 
 
 def _parquet(path: Path, columns: Mapping[str, Column], span: Span) -> Iterator[Raw]:
-    names = sorted({column.steps[0].removesuffix("[]") for column in columns.values()})
+    names = sorted({column.name for column in columns.values()})
     with pq.ParquetFile(path) as file:
         held = file.schema_arrow.names
         check_names(columns, held, path)
@@ -287,13 +311,13 @@ def _elements(path: Path) -> Iterator[Any]:
                 return
 
 
-def _separated(path: Path, columns: Mapping[str, Column], separator: str, header: list[str] | None) -> Iterator[Raw]:
+def _separated(path: Path, columns: Mapping[str, Column], kind: str, header: list[str] | None) -> Iterator[Raw]:
     """CSV or TSV. In a TSV a quote is one like any other character."""
-    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if kind == "tsv" else csv.QUOTE_MINIMAL
     csv.field_size_limit(ROW_BYTES)
     with pa.input_stream(str(path), compression="detect") as stream:
         lines = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        reader = csv.reader(lines, delimiter=separator, quoting=quoting, strict=False)
+        reader = csv.reader(lines, delimiter="\t" if kind == "tsv" else ",", quoting=quoting, strict=False)
         names = header or next(reader, [])
         check_names(columns, names, path)
         rows: list[tuple[int, Any]] = []

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from string import ascii_uppercase as LETTERS
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +22,7 @@ ROLES = {
     "bot": "assistant", "model": "assistant", "chatgpt": "assistant", "system": "system", "tool": "tool",
     "observation": "tool",
 }  # fmt: skip
-ANSWERS = ("0", "1", "letter", "text")  # a number, the first choice being 0 or 1; a letter; the choice itself
+Answer = Literal["0", "1", "letter", "text"]  # a number, the first choice being 0 or 1; a letter; the choice itself
 
 Problems = NDArray[np.object_]  # (n,) why a row has no messages; None where it has
 
@@ -104,7 +104,7 @@ def reasoning(table: pa.Table) -> tuple[pa.Array, Problems]:
 
 @shape("choices", {"prompt": "text", "answer": "text"}, {"choices": "texts", "context": "text"})
 def choices(
-    table: pa.Table, *, options: tuple[str, ...] = (), answer: str = "text", said: Mapping[str, str] | None = None,
+    table: pa.Table, *, options: tuple[str, ...] = (), answer: Answer = "text", said: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> tuple[pa.Array, Problems]:  # fmt: skip
     """A question with lettered options, and the letter of the right one.
@@ -112,7 +112,7 @@ def choices(
     Args:
         table: (n,) rows. Columns that start with `choice ` are choices, in the order of the columns; else `choices` is.
         options: The choices, where all questions have the same.
-        answer: What the column `answer` holds, one of `ANSWERS`.
+        answer: What the column `answer` holds, one of `Answer`.
         said: Choice → how it is written, such as TRUE → 참.
         seed: Of the options' order.
     """

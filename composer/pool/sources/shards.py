@@ -18,7 +18,7 @@ from composer.config_pool import HubConfig
 from composer.errors import NeedsError, PoolError
 from composer.pool.sources.columns import check_names, select
 from composer.pool.sources.declared import Source
-from composer.pool.sources.reading import PACKED, ROWS, Raw, Span, format_of, read
+from composer.pool.sources.reading import PACKED, ROWS, Raw, Span, check_file, format_of, read
 
 CONFIG = "hub.config"  # the path at which a row of the hub has the name of its config
 SHARD_ROWS = 1 << 16  # of Parquet, about
@@ -53,12 +53,21 @@ def shards(sources: Sequence[Source], path: str | None) -> list[Shard]:
         PoolError: A source has no files, or one of them cannot be read.
         NeedsError: A data set of the hub cannot be reached.
     """
-    parts = [
-        (source.name, *part)
-        for source in sources
-        for part in (_of_hub(source.config.hub) if source.config.hub is not None else _of_files(source, path))
-    ]
+    parts = list[tuple[str, str, Span]]()
+    for source in sources:
+        hub = source.config.hub
+        with of_source(source.name):
+            parts += [(source.name, *part) for part in (_of_files(source, path) if hub is None else _of_hub(hub))]
     return [Shard(number, *part) for number, part in enumerate(parts)]
+
+
+@contextmanager
+def of_source(name: str) -> Iterator[None]:
+    """Says of which source it is that a pool cannot be built."""
+    try:
+        yield
+    except PoolError as error:
+        raise type(error)(f"pool.sources.{name}: {error}") from error
 
 
 def files(source: Source, path: str | None) -> list[Path]:
@@ -103,6 +112,7 @@ def read_shard(source: Source, shard: Shard) -> Iterator[Raw]:
 def _of_files(source: Source, path: str | None) -> Iterator[tuple[str, Span]]:
     for file in files(source, path):
         kind, packed = format_of(file), file.suffix.lower() in PACKED
+        check_file(file, source.columns, source.config.header or None)
         try:
             spans = _groups(file) if kind == "parquet" else _lines(file) if kind == "jsonl" and not packed else [Span()]
         except (OSError, pa.ArrowException) as error:

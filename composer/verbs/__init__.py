@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,28 +10,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from composer.errors import RequestError
+from composer.verbs.pool import pool_ as pool_
+from composer.verbs.request import Request, load, print_json, steps
 
 if TYPE_CHECKING:
     from composer.pool import Pool
     from composer.recipe import Recipe
     from composer.study.plan import Plan
-
-
-PATIENCE = 2.0  # seconds of work before a bar is shown
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asked for."""
-
-    recipe: str | None = None
-    overrides: tuple[str, ...] = ()
-    json: bool = False
-    print_config: bool = False
-    run: Path | None = None
-    arm: str | None = None
-    workers: int = 1
-    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`, `pool` and `trace`
 
 
 def list_(request: Request, console: Console) -> int:
@@ -45,7 +25,7 @@ def list_(request: Request, console: Console) -> int:
 
     found = {"recipes": described_recipes(), **{group: described_options(group) for group in GROUPS}}
     if request.json:
-        _print_json(found)
+        print_json(found)
         return 0
     for group, names in found.items():
         table = Table(
@@ -57,42 +37,11 @@ def list_(request: Request, console: Console) -> int:
     return 0
 
 
-def pool_(request: Request, console: Console) -> int:
-    """Builds a pool from its sources, or goes on with it; or shows what is in one, and what was thrown out."""
-    from composer.pool.inspect import Asked, inspect
-    from composer.report.pool import show_pool, show_rows
-
-    if request.workers < 1:
-        raise RequestError(f"--workers is {request.workers}: it must be at least 1")
-    if request.run is not None:
-        from composer.pool import Pool
-
-        pool = Pool.open(request.run.expanduser())
-    else:
-        recipe = _load(request, console)
-        if recipe is None:
-            return 0
-        pool = _open_pool(recipe) if request.options["inspect"] else _built_pool(recipe, request.workers)
-    sample = None
-    if request.options["inspect"]:
-        sample = inspect(pool, Asked(**{name: request.options[name] for name in Asked.names()}))
-    if request.json:
-        shown = {} if sample is None else {"sample": sample.to_pylist()}
-        _print_json({"path": str(pool.path), **pool.facts, **shown})
-        return 0
-    show_pool(pool.facts, console)
-    if sample is None:
-        console.print(f"pool: [bold]{escape(str(pool.path))}[/]", highlight=False)
-    else:
-        show_rows(sample, console)
-    return 0
-
-
 def compose_(request: Request, console: Console) -> int:
     """Builds one mixture and writes it."""
     from composer.mixture import compose, export
 
-    recipe = _load(request, console)
+    recipe = load(request, console)
     if recipe is None:
         return 0
     arm = _one_arm(recipe, request.arm)
@@ -103,7 +52,7 @@ def compose_(request: Request, console: Console) -> int:
     out = Path(recipe.config.out).expanduser() if recipe.config.out else Path("mixtures") / recipe.name
     written = export(mixture, pool, out, recipe.mixtures[arm], request.workers)
     if request.json:
-        _print_json({"out": str(out), "manifest": written})
+        print_json({"out": str(out), "manifest": written})
         return 0
     console.print(_mixture_table(written))
     console.print(f"written to [bold]{escape(str(out))}[/]: data/*.parquet, manifest.json, README.md", highlight=False)
@@ -118,7 +67,7 @@ def plan_(request: Request, console: Console) -> int:
     from composer.study.plan import check_out
     from composer.study.search import proposed, search_domain
 
-    recipe = _load(request, console)
+    recipe = load(request, console)
     if recipe is None:
         return 0
     check_out(recipe.out, recipe.plain)
@@ -129,7 +78,7 @@ def plan_(request: Request, console: Console) -> int:
     plan = _planned(recipe, pool).facts
     write_json(recipe.out / "plan.json", plan)
     if request.json:
-        _print_json(plan)
+        print_json(plan)
         return 0
     show_plan(plan, console)
     console.print(f"written to [bold]{escape(str(recipe.out / 'plan.json'))}[/]", highlight=False)
@@ -146,7 +95,7 @@ def run_(request: Request, console: Console) -> int:
     from composer.study.run import run_study
     from composer.study.search import run_search, search_domain
 
-    recipe = _load(request, console)
+    recipe = load(request, console)
     if recipe is None:
         return 0
     check_needs(recipe)
@@ -203,7 +152,7 @@ def fit_(request: Request, console: Console) -> int:
     path = Path(given.get("recipe") or recipe_path(trained)).expanduser()
     if not given.get("no_recipe"):
         check_free(path, None, bool(given.get("force")))
-    with _steps("fitting") as progress:
+    with steps("fitting") as progress:
         found = fit(trained, asked, progress)
     out = Path(given["out"]).expanduser() if given.get("out") else None
     if out is None and trained.kind == "run":
@@ -216,7 +165,7 @@ def fit_(request: Request, console: Console) -> int:
     if out is not None:
         write_json(out, result)
     if request.json:
-        _print_json(result)
+        print_json(result)
         return 0
     show_fit(found, console)
     if out is not None:
@@ -240,11 +189,11 @@ def trace_(request: Request, console: Console) -> int:
         raise RequestError(f"--rows is {rows}: it must be at least 1")
     if asked.steps is None:
         events = overview(asked)
-        _print_json(events.to_json()) if request.json else show_overview(events, console)
+        print_json(events.to_json()) if request.json else show_overview(events, console)
         return 0
-    with _steps("reading the ledger") as progress:
+    with steps("reading the ledger") as progress:
         found = trace(asked, progress)
-    _print_json(found.to_json()) if request.json else show_trace(found, rows, console)
+    print_json(found.to_json()) if request.json else show_trace(found, rows, console)
     return 0
 
 
@@ -254,24 +203,13 @@ def doctor_(request: Request, console: Console) -> int:
 
     checks = examine()
     if request.json:
-        _print_json([check.__dict__ for check in checks])
+        print_json([check.__dict__ for check in checks])
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     for check in checks:
         table.add_row("[green]✓[/]" if check.ok else "[yellow]–[/]", check.name, escape(check.told))
     console.print(table)
     return 0
-
-
-def _load(request: Request, console: Console) -> Recipe | None:
-    """The recipe; None where only its config was asked for, which is then printed."""
-    from composer.recipe import as_yaml, load_recipe
-
-    recipe = load_recipe(request.recipe, request.overrides)
-    if request.print_config:
-        sys.stdout.write(as_yaml(recipe.config))
-        return None
-    return recipe
 
 
 def _one_arm(recipe: Recipe, asked: str | None) -> str:
@@ -287,28 +225,8 @@ def _one_arm(recipe: Recipe, asked: str | None) -> str:
 def _open_pool(recipe: Recipe) -> Pool:
     from composer.pool import open_pool
 
-    with _steps("opening the pool") as progress:
+    with steps("opening the pool") as progress:
         return open_pool(recipe.config.pool, progress)
-
-
-def _built_pool(recipe: Recipe, workers: int) -> Pool:
-    """The recipe's pool, built in `out`, else in the cache, where it has sources."""
-    from composer.pool import Pool, open_pool
-    from composer.pool.curate.build import build, plan
-    from composer.pool.curate.drivers import local, ray
-    from composer.pool.open import cached
-
-    config, out = recipe.config.pool, recipe.config.out
-    if config.kind != "sources" and out:
-        raise RequestError(f"out={out}: only a pool of sources goes where you say; pool={config.name} is {config.kind}")
-    with _steps("looking at the sources") as progress:
-        if config.kind != "sources":
-            return open_pool(config, progress)
-        work = plan(config)
-        path = Path(out).expanduser() if out else cached(work)
-        drive = ray(workers) if recipe.config.launcher.kind == "ray" else local(workers)
-        build(work, path, drive, progress)
-        return Pool.open(path)
 
 
 def _pool_if_here(recipe: Recipe) -> Pool | None:
@@ -319,26 +237,6 @@ def _pool_if_here(recipe: Recipe) -> Pool | None:
         return _open_pool(recipe)
     except NeedsError:
         return None
-
-
-@contextmanager
-def _steps(told: str) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar with what is being done, at first `told`: on a terminal, once the work takes longer than `PATIENCE`."""
-    from threading import Timer
-
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    errors = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        task = bar.add_task(told, total=None, visible=False)
-        later = Timer(PATIENCE, lambda: bar.update(task, visible=True))
-        later.daemon = True
-        later.start()
-        try:
-            yield lambda told, done, total: bar.update(task, description=told, completed=done, total=total)
-        finally:
-            later.cancel()
 
 
 def _mixture_table(manifest: dict[str, Any]) -> Table:
@@ -375,12 +273,7 @@ def _report(run: Path, as_json: bool, console: Console) -> None:
     results = find(run)
     page = report.write(run)
     if as_json:
-        _print_json(results.to_json())
+        print_json(results.to_json())
         return
     report.show(results, console)
     console.print(f"report: [bold]{escape(str(page))}[/]", highlight=False)
-
-
-def _print_json(value: Any) -> None:
-    json_module.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
