@@ -108,7 +108,9 @@ def run(folder: Path) -> dict[str, Any] | None:
         loaded.model.save_pretrained(folder / "checkpoint")
         loaded.tokenizer.save_pretrained(folder / "checkpoint")
     with _phase("evaluate", clock):
-        evaluation = _evaluated(loaded, spec, spec["benchmarks"]["limit"], ("accuracy", "smooth"), spec["benchmarks"]["eval_backend"])
+        evaluation = _evaluated(
+            loaded, spec, spec["benchmarks"]["limit"], ("accuracy", "smooth"), spec["benchmarks"]["eval_backend"]
+        )
     pq.write_table(evaluation.items, folder / "items.parquet", compression="zstd")
     record = {
         "version": RECORD_VERSION,
