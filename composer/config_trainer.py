@@ -12,7 +12,8 @@ from omegaconf import MISSING
 from composer.checks import one_of
 
 SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
-PLAIN_OPTIMIZERS = ("adamw", "adafactor", "adagrad", "rmsprop", "sgd")
+# `adamw` is the fused one on a GPU.
+PLAIN_OPTIMIZERS = ("adamw", "adamw_torch", "adamw_torch_fused", "adafactor", "adagrad", "rmsprop", "sgd")
 # Of the extra bitsandbytes; `paged`: what memory does not hold of their states goes to the host's.
 BNB_OPTIMIZERS = (
     "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "ademamix", "ademamix_8bit", "paged_ademamix_8bit",
