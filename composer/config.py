@@ -332,10 +332,24 @@ class Config:
         found = [problem for section in sections if is_dataclass(section) for problem in _problems(section)]
         for name, claim in self.study.claims.items():
             found += claim.problems(f"study.claims.{name}", self.benchmarks.of, self.study.designs)
+        if self.trainer.sharding != "none" and self.launcher.processes == 1 and not self.launcher.launch:
+            found.append(
+                f"trainer.sharding is {self.trainer.sharding} and launcher.processes is 1: weights are spread over "
+                "processes; set launcher.processes to a trial's GPUs, or trainer.sharding=none"
+            )
+        if self.trainer.stopping.every_tokens and not any(of.smooth for of in self.benchmarks.of.values()):
+            found.append(
+                "trainer.stopping.every_tokens is set, and no benchmark has a smooth score, by which training would "
+                "end: give one at benchmarks.of.NAME.smooth, or set trainer.stopping.every_tokens=0"
+            )
         for name, arm in self.study.arms.items():
             found += arm.problems(f"study.arms.{name}", self.trainer)
         if self.study.search is not None:
             found += self.study.search.problems(self.mixture.quotas, self.benchmarks.of, self.mixture.size)
+            varied = {name: of for name, of in self.study.search.trainer.items() if name in plain_settings()}
+            for name, of in varied.items():
+                for choice in of.choices:
+                    found += ArmConfig(trainer={name: choice}).problems("study.search", self.trainer)
             if self.study.designs:
                 found.append("study has designs and a search: run them as two recipes; the search starts from its arms")
         return found

@@ -12,7 +12,14 @@ from omegaconf import MISSING
 from composer.checks import one_of
 
 SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
-OPTIMIZERS = ("adamw", "adamw_8bit")  # names of ours; others are transformers' own
+PLAIN_OPTIMIZERS = ("adamw", "adafactor", "adagrad", "rmsprop", "sgd")
+# Of the extra bitsandbytes; `paged`: what memory does not hold of their states goes to the host's.
+BNB_OPTIMIZERS = (
+    "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "ademamix", "ademamix_8bit", "paged_ademamix_8bit",
+    "paged_ademamix_32bit", "lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit", "rmsprop_bnb",
+    "rmsprop_bnb_8bit", "rmsprop_bnb_32bit",
+)  # fmt: skip
+OPTIMIZERS = (*PLAIN_OPTIMIZERS, *BNB_OPTIMIZERS)  # transformers' names; those it has beyond want more settings
 PACKING = ("off", "best_fit")
 LONG_ROWS = ("error", "reject", "truncate", "split")
 LOSSES = ("token", "row")
@@ -99,7 +106,7 @@ class TrainerConfig:
     schedule: str = "linear"
     warmup_steps: int = 10
     weight_decay: float = 0.0
-    optimizer: str = "adamw"  # also adamw_8bit (the extra bitsandbytes), or another that transformers knows
+    optimizer: str = "adamw"
     max_grad_norm: float = 1.0
     max_length: int = 512  # tokens of a row, and of a packed line
     long_rows: str = "error"
@@ -126,6 +133,7 @@ class TrainerConfig:
         for name, allowed in (
             ("schedule", SCHEDULES), ("packing", PACKING), ("long_rows", LONG_ROWS), ("loss", LOSSES),
             ("precision", PRECISIONS), ("attention", ATTENTION), ("kernels", KERNELS), ("sharding", SHARDING),
+            ("optimizer", OPTIMIZERS),
         ):  # fmt: skip
             yield from one_of(f"trainer.{name}", getattr(self, name), allowed)
         for name in ("epochs", "batch_size", "max_length"):

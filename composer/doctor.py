@@ -9,7 +9,11 @@ import shutil
 from dataclasses import dataclass
 
 from composer.resources import base_model, cache_folder
+from composer.trial.extras import EXTRAS, is_installed
 
+_FOR = {
+    "bitsandbytes": "trainer.optimizer=adamw_8bit and others", "peft": "trainer.lora", "liger": "trainer.kernels=liger",
+}  # fmt: skip
 _LIBRARIES = ("torch", "transformers", "accelerate", "datasets", "lm_eval", "optuna", "hydra-core", "pyarrow")
 
 
@@ -27,6 +31,7 @@ def examine() -> list[Check]:
     return [
         Check("Python", True, platform.python_version()),
         *(_library(name) for name in _LIBRARIES),
+        *(_extra(name) for name in EXTRAS),
         Check("cores", True, f"{os.cpu_count()}"),
         _memory(),
         _gpu(),
@@ -42,6 +47,12 @@ def _library(name: str) -> Check:
         return Check(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
         return Check(name, False, "missing: install composer again with its dependencies")
+
+
+def _extra(name: str) -> Check:
+    if is_installed(name):
+        return Check(name, True, f"{importlib.metadata.version(EXTRAS[name].replace('_', '-'))}, for {_FOR[name]}")
+    return Check(name, False, f"not installed, for {_FOR[name]}: pip install 'composer-mix[{name}]'")
 
 
 def _memory() -> Check:

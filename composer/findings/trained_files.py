@@ -15,6 +15,7 @@ from composer.artifacts import digest, read_json
 from composer.checks import listed
 from composer.config import Config
 from composer.config_search import COST, RangeConfig, SearchConfig
+from composer.config_trainer import plain_settings
 from composer.errors import FindingsError, RequestError, TrialError
 from composer.findings.asked import ALL, SCORES, SHARES, Asked
 from composer.findings.find import read_plan
@@ -154,7 +155,8 @@ def _ranges(
 ) -> tuple[dict[str, RangeConfig], frozenset[str]]:
     """The trainer settings that vary between mixtures, with the values that they take, and those that are whole."""
     found: dict[str, RangeConfig] = {}
-    for name, own in vars(config.trainer).items():
+    for name in plain_settings():
+        own = getattr(config.trainer, name)
         values = list(dict.fromkeys(one.trainer.get(name, own) for one in mixtures))
         if len(values) < 2:
             continue

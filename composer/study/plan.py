@@ -24,6 +24,7 @@ from composer.study.designs.variants import multiple
 from composer.study.domain import is_proposed
 from composer.study.runner import Trial
 from composer.trial.backends import check_backend
+from composer.trial.extras import check_extras
 from composer.trial.spec import trial_key, trial_spec
 
 PLAN_VERSION = 2
@@ -238,6 +239,8 @@ def check_needs(recipe: Recipe) -> None:
         NeedsError: A GPU is needed and there is none, the network is needed, or an extra package is missing.
     """
     check_backend(recipe.config.benchmarks.eval_backend)
+    for arm in recipe.arms.values():
+        check_extras(replace(recipe.config.trainer, **arm.trainer))
     lines = [
         f"{group}={part.name} needs {' and '.join(_NEED[need] for need in part.needs)}"
         for group, part in _parts(recipe)

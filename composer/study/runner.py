@@ -43,7 +43,14 @@ PRELOAD = (
     "lm_eval.models.huggingface",
     "lm_eval.tasks",
 )
-KEPT = {LOCK, "checkpoints", "history", "losses", "events.json"}  # what an interrupted trial goes on from
+KEPT = {
+    LOCK,
+    "checkpoints",
+    "history",
+    "losses",
+    "events.json",
+    "stopping.json",
+}  # what an interrupted trial goes on from
 ATTEMPTS = 2  # a trial that was killed is not at fault
 TICK_SECONDS = 0.1
 ORPHAN_SECONDS = 60.0  # for a trial of a killed study to notice and die

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +9,6 @@ import torch
 from transformers import PreTrainedModel, TrainingArguments
 
 from composer.config_trainer import TrainerConfig
-from composer.errors import NeedsError
-
-_EXTRAS = {"bitsandbytes": "optimizer=adamw_8bit", "peft": "lora", "liger_kernel": "kernels=liger"}
-
-
-def check_extras(config: TrainerConfig) -> None:
-    """Raises `NeedsError` where a setting wants a package that is not installed."""
-    wanted = {
-        "bitsandbytes": "8bit" in config.optimizer, "peft": config.lora is not None,
-        "liger_kernel": config.kernels == "liger",
-    }  # fmt: skip
-    for package, is_wanted in wanted.items():
-        if is_wanted and importlib.util.find_spec(package) is None:
-            extra = package.removesuffix("_kernel")
-            raise NeedsError(
-                f"trainer.{_EXTRAS[package]} needs {package}, which is not installed: "
-                f"pip install 'composer-mix[{extra}]'"
-            )
 
 
 def prepared(model: PreTrainedModel, config: TrainerConfig) -> Any:

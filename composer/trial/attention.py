@@ -44,7 +44,10 @@ def choose_attention(attention: str, device: torch.device, dtype: torch.dtype, p
 
 @contextmanager
 def documents_apart(model: PreTrainedModel) -> Iterator[None]:
-    """Empties what a short convolution reads between documents: its projection has a bias, which masking leaves."""
+    """Empties what a short convolution reads between documents: its projection has a bias, which masking leaves.
+
+    That is while the model trains; benchmarks ask it as it is.
+    """
     held: list[Any] = []
     for layer in model.modules():
         if hasattr(layer, "in_proj") and hasattr(layer, "conv_kernel_size") and layer.in_proj.bias is not None:
@@ -53,8 +56,8 @@ def documents_apart(model: PreTrainedModel) -> Iterator[None]:
             def keep(_: Any, __: Any, told: dict[str, Any], masks: list[Any] = masks) -> None:
                 masks[0] = told.get("attention_mask")
 
-            def empty(_: Any, __: Any, found: torch.Tensor, masks: list[Any] = masks) -> torch.Tensor:
-                return found if masks[0] is None else found * masks[0][..., None].to(found.dtype)
+            def empty(of: Any, _: Any, found: torch.Tensor, masks: list[Any] = masks) -> torch.Tensor:
+                return found if masks[0] is None or not of.training else found * masks[0][..., None].to(found.dtype)
 
             held += [
                 layer.register_forward_pre_hook(keep, with_kwargs=True),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import torch
 
 from composer.errors import TrialError
 from composer.trial.backends import language_model
@@ -52,6 +55,8 @@ def evaluate(
 ) -> Evaluation:
     """Evaluates `model` on lm-eval `tasks`, which are declared in `folder` (or several) or ship with lm-eval.
 
+    The random state is left as it was: lm-eval seeds it, and a model that is evaluated may still be trained.
+
     A task that declares `mode` in its metadata, `think` or `no_think`, is asked with the chat template's
     `enable_thinking` set to match; templates that know no such switch leave it unread.
 
@@ -72,7 +77,7 @@ def evaluate(
         raise TrialError(f"lm-eval knows no task {', '.join(unknown)}: neither {declared} nor lm-eval declares it")
     scores: dict[str, dict[str, float]] = {}
     rows: list[dict[str, Any]] = []
-    with _quiet(), language_model(backend, model, tokenizer, batch_size) as lm:
+    with _quiet(), _random_state_kept(), language_model(backend, model, tokenizer, batch_size) as lm:
         for mode, of_mode in _by_mode(manager, tasks).items():
             lm.set_mode(mode)
             results = simple_evaluate(
@@ -119,6 +124,16 @@ def _rows(task: str, sample: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for metric in sample["metrics"]
     ]
+
+
+@contextlib.contextmanager
+def _random_state_kept() -> Any:
+    plain, of_numpy = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        yield
+    random.setstate(plain)
+    np.random.set_state(of_numpy)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 
 from composer.config_trainer import TrainerConfig
 from composer.errors import TrialError
-from composer.trial.arguments import base_of, check_extras, prepared
+from composer.trial.arguments import base_of, prepared
 from composer.trial.attention import choose_attention, document_gap
+from composer.trial.extras import check_extras
 from composer.trial.spec import model_path
 
 if TYPE_CHECKING:

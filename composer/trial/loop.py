@@ -33,6 +33,7 @@ from composer.trial.losses import token_losses
 from composer.trial.memory import MemoryEnded
 from composer.trial.monitors import Monitors
 from composer.trial.packing import best_fit, shares
+from composer.trial.stopping import Stopping
 from composer.trial.tokens import Tokens
 
 MICRO_TOKENS = 1 << 17  # of one pass, before memory has said how many it holds
@@ -66,7 +67,7 @@ class Work:
         events: Get what monitors find, and know which steps are left out.
         hidden: Whether the model gives its last states in place of logits.
         progress: Is told (step, steps, loss).
-        score: Evaluates the model as it is; None: training is not ended by it.
+        stopping: Evaluates the model as it is, now and then.
         micro_tokens: Of one pass, where that is known.
     """
 
@@ -80,7 +81,7 @@ class Work:
     events: Events
     hidden: bool
     progress: Callable[[int, int, float | None], None]
-    score: Callable[[], float] | None
+    stopping: Stopping
     micro_tokens: int | None
 
 
@@ -100,7 +101,6 @@ class Loop(Trainer):
         self.micro_tokens = work.micro_tokens or (CPU_MICRO_TOKENS if self.args.device.type == "cpu" else MICRO_TOKENS)
         self.real = self.positions = 0
         self.halved = False
-        self.scores: list[tuple[int, float]] = []
         self.seen: Step | None = None
         self.took = self.saved_at = time.monotonic()
         self.told_at, self.due = 0.0, False
@@ -269,16 +269,12 @@ class Loop(Trainer):
 
     def no_longer_helps(self) -> bool:
         """Evaluates where so many tokens were read since the last time; whether it was in vain often enough to end."""
-        every = self.config.stopping.every_tokens
-        if self.work.score is None or not every:
-            return False
         read = sum(step.tokens for step in self.work.history.steps)
-        if read // every == (read - self.work.history.steps[-1].tokens) // every:
+        if not self.work.stopping.due(read, self.work.history.steps[-1].tokens):
             return False
-        self.scores.append((read, self.work.score()))
+        ends = self.work.stopping.no_longer_helps(read)
         self.took = time.monotonic()
-        best = max(range(len(self.scores)), key=lambda at: self.scores[at][1])
-        return len(self.scores) - 1 - best >= self.config.stopping.patience
+        return ends
 
     def _save_checkpoint(self, *arguments: Any, **told: Any) -> None:
         """Writes a checkpoint that is whole, or none: a full disk costs the checkpoint and not the run."""
@@ -314,9 +310,10 @@ class _Watch(TrainerCallback):
         self.loop.judge(model)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        control.should_save = self.loop.record()
-        if self.loop.no_longer_helps():
-            control.should_training_stop = True
+        due, ends = self.loop.record(), self.loop.no_longer_helps()
+        # None after the last step: a run that goes on from a checkpoint has a step to end with.
+        control.should_save = due and not ends
+        control.should_training_stop = control.should_training_stop or ends
 
 
 class _Numbers(torch.utils.data.Dataset[int]):

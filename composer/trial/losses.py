@@ -22,13 +22,16 @@ _FURTHER = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head
 
 @contextmanager
 def hidden_states(model: PreTrainedModel) -> Iterator[bool]:
-    """Lets `model` give its last hidden states in place of logits; gives False where they would not be all it takes."""
+    """Lets `model`, while it trains, give its last hidden states in place of logits.
+
+    Gives False, and changes nothing, where they would not be all it takes.
+    """
     head = model.get_output_embeddings()
     plain = type(head) is torch.nn.Linear and head.bias is None
     if not plain or any(getattr(model.config, name, None) not in (None, 1, 1.0) for name in _FURTHER):
         yield False
         return
-    head.forward = lambda states: states
+    head.forward = lambda states: states if head.training else type(head).forward(head, states)
     try:
         yield True
     finally:

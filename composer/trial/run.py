@@ -108,7 +108,9 @@ def run(folder: Path) -> dict[str, Any] | None:
         loaded.model.save_pretrained(folder / "checkpoint")
         loaded.tokenizer.save_pretrained(folder / "checkpoint")
     with _phase("evaluate", clock):
-        evaluation = _evaluated(loaded, spec, spec["benchmarks"]["limit"], ("accuracy", "smooth"))
+        evaluation = _evaluated(
+            loaded, spec, spec["benchmarks"]["limit"], ("accuracy", "smooth"), spec["benchmarks"]["eval_backend"]
+        )
     pq.write_table(evaluation.items, folder / "items.parquet", compression="zstd")
     record = {
         "version": RECORD_VERSION,
@@ -171,7 +173,9 @@ def _told(training: Training, loaded: Loaded, tokens: Tokens, ledger: Ledger, ta
     }
 
 
-def _evaluated(loaded: Loaded, spec: dict[str, Any], limit: int | None, of: tuple[str, ...]) -> Evaluation:
+def _evaluated(
+    loaded: Loaded, spec: dict[str, Any], limit: int | None, of: tuple[str, ...], backend: str
+) -> Evaluation:
     from composer.resources import eval_folders
     from composer.trial.evaluate import evaluate
     from composer.trial.load import evaluable
@@ -181,16 +185,17 @@ def _evaluated(loaded: Loaded, spec: dict[str, Any], limit: int | None, of: tupl
     with evaluable(loaded.model) as model:
         return evaluate(
             model, loaded.tokenizer, sorted(tasks), eval_folders(wanted["tasks"]), wanted["batch_size"], limit,
-            wanted["eval_backend"],
+            backend,
         )  # fmt: skip
 
 
 def _score(loaded: Loaded, spec: dict[str, Any]) -> float:
-    """The mean smooth score of some items of each benchmark, of which higher is better."""
-    smooth = [one["smooth"] or one["accuracy"] for one in spec["benchmarks"]["of"].values()]
-    scores = _evaluated(loaded, spec, loaded.config.stopping.items, ("smooth",)).scores
-    told = [scores[of["task"]][f"{of['metric']},{of['filter']}"] for of in smooth if of["task"] in scores]
-    return float(np.mean([one if of["higher_is_better"] else -one for one, of in zip(told, smooth, strict=False)]))
+    """The mean smooth score of some items of each benchmark that has one; higher is better."""
+    smooth = [one["smooth"] for one in spec["benchmarks"]["of"].values() if one["smooth"]]
+    # By transformers: vLLM would take the model from the GPU that it trains on.
+    scores = _evaluated(loaded, spec, loaded.config.stopping.items, ("smooth",), "hf").scores
+    told = [(scores[of["task"]][f"{of['metric']},{of['filter']}"], of["higher_is_better"]) for of in smooth]
+    return float(np.mean([score if higher else -score for score, higher in told]))
 
 
 def _rows(folder: Path, spec: dict[str, Any]) -> Any:

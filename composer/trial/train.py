@@ -20,6 +20,7 @@ from composer.trial.ledger import Ledger
 from composer.trial.loop import Loop, RolledBack, Work
 from composer.trial.losses import hidden_states
 from composer.trial.monitors import Monitors
+from composer.trial.stopping import Stopping
 from composer.trial.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def train(
         groups: (n_rows,) category and source of each row of the mixture, which losses are compared within.
         config: How to train.
         seed: The trial's.
-        folder: Gets `checkpoints/`, `history/`, `losses/` and `events.json`.
+        folder: Gets `checkpoints/`, `history/`, `losses/`, `events.json` and `stopping.json`.
         progress: Is told (step, steps, loss).
         score: Evaluates the model as it is, for `config.stopping`.
         micro_tokens: Of one pass, where that is known.
@@ -97,6 +98,7 @@ def train(
     learned = np.bincount(tokens.places, tokens.learned, minlength=len(groups)).astype(np.int64)
     events = Events(folder / "events.json", _rank() == 0)
     history = History(folder, writes=_rank() == 0)
+    stopping = Stopping(config.stopping, folder / "stopping.json", score, writes=_rank() == 0)
     bound = None
     with hidden_states(model) as hidden, documents_apart(model):
         while True:
@@ -104,6 +106,7 @@ def train(
             for sentence in told if _rank() == 0 else ():
                 print(sentence, file=sys.stderr, flush=True)
             history.go_back(step_of(start) if start else 0)
+            stopping.go_back(sum(step.tokens for step in history.steps))
             monitors = Monitors(config.monitors, codes, learned)
             for step in history.steps:
                 if step.number not in events.left_out:
@@ -111,7 +114,7 @@ def train(
                 monitors.remember(step)
             work = Work(
                 tokens, ledger, config, seed, folder / "checkpoints", history, monitors, events, hidden, progress,
-                score, config.micro_tokens or micro_tokens,
+                stopping, config.micro_tokens or micro_tokens,
             )  # fmt: skip
             loop = Loop(model, tokenizer, work)
             try:
@@ -129,7 +132,7 @@ def train(
         loss=_curve(steps),
         history=steps,
         events=events.found,
-        scores=loop.scores,
+        scores=stopping.scores,
         micro_tokens=loop.micro_tokens,
         halved=loop.halved,
         useful=loop.real / max(loop.positions, 1),

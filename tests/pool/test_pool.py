@@ -77,7 +77,7 @@ def test_tokens_are_what_the_model_reads(mini):
 
     table = mini.take(np.arange(0, len(mini.index), 97))
     tokenizer = AutoTokenizer.from_pretrained(base_model())
-    examples = tokenise(tokenizer, table["messages"].to_pylist(), table["id"].to_pylist(), 512)
+    examples = tokenise(tokenizer, table["messages"].to_pylist(), table["id"].to_pylist())
     assert [len(example.ids) for example in examples] == table["n_tokens"].to_pylist()
 
 
