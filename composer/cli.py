@@ -94,7 +94,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "compose":
             verb.add_argument("--arm", help="which arm of a recipe that has several")
             verb.add_argument(
-                "--workers", type=int, default=1, help="threads that read the pool (the result is the same)"
+                "--workers",
+                type=int,
+                default=min(os.cpu_count() or 1, 4),
+                help="threads that read the pool and write (the result is the same)",
             )
         if name == "pool":
             _pool_arguments(verb)

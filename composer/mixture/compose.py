@@ -75,7 +75,7 @@ def compose(index: Index, config: MixtureConfig) -> Mixture:
     each stratum then gives its first rows by a seeded hash of their ids, and a second such hash orders them all. So a
     mixture with larger counts holds all rows of one with smaller counts, in the same relative order.
 
-    Memory is a few numbers a row of the index.
+    Of the index only the rows that are chosen are looked at; for quotas of tokens, the tokens of all of a category.
 
     Raises:
         ConfigError: A quota or an edit cannot be met by any pool with these categories.
@@ -97,11 +97,10 @@ def compose(index: Index, config: MixtureConfig) -> Mixture:
     usable = usable_rows(sum(counts.values()), config, ranking)
     given = settle(asked, weights, config, ranking, usable)
     positions, copies = _chosen(given, ranking, usable)
-    keys = export_keys(rank_keys(index.hash[positions], config.seed), copies)
+    keys = export_keys(rank_keys(index.stands[positions], config.seed), copies)
     order = sort_by_key(keys, positions, index)
     positions, copies = positions[order], copies[order]
-    ids = index.ids.take(positions).to_pylist()
-    digest = hashlib.sha256("".join(f"{row_id}\n" for row_id in ids).encode()).hexdigest()
+    digest = hashlib.sha256("\n".join([*index.ids.take(positions).to_pylist(), ""]).encode()).hexdigest()
     return Mixture(positions, copies, _tallies(asked, given, positions, ranking), digest)
 
 
@@ -122,7 +121,7 @@ def _chosen(given: Rows, ranking: Ranking, usable: Sequence[int]) -> tuple[NDArr
 def _tallies(asked: Rows, given: Rows, positions: NDArray[np.int64], ranking: Ranking) -> dict[str, CategoryTally]:
     index = ranking.index
     # Sums of float64 weights are exact below 2^53 tokens.
-    tokens = np.bincount(index.stratum[positions], index.n_tokens[positions], minlength=len(index.strata))
+    tokens = np.bincount(index.stratum(positions), index.n_tokens[positions], minlength=len(index.strata))
     tallies = {}
     for category, strata in asked.items():
         parts = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from composer.errors import OutputError
 from composer.mixture.card import card
 from composer.mixture.compose import Mixture
 from composer.mixture.manifest import manifest
+from composer.pool.arrays import column
 from composer.pool.store import ROW_SCHEMA, Pool
 
 ROWS_PER_SHARD = 8192
@@ -33,8 +36,8 @@ def export(mixture: Mixture, pool: Pool, out: Path, config: MixtureConfig, worke
     """Writes `out/{data/*.parquet, manifest.json, README.md}` and returns the manifest.
 
     The columns are those of `composer.pool.store.ROW_SCHEMA`. Files hold `ROWS_PER_SHARD` rows each and do not depend
-    on `workers`, the number of threads that read the pool; memory holds two shards of text. Where `out` already holds
-    this very mixture it is left as it is.
+    on `workers`, the number of threads that read and write; memory holds two shards of text of each. Where `out`
+    already holds this very mixture it is left as it is.
 
     Raises:
         OutputError: `out` holds something else.
@@ -44,11 +47,7 @@ def export(mixture: Mixture, pool: Pool, out: Path, config: MixtureConfig, worke
         return described
     with new_folder(out) as folder, _progress(len(mixture)) as advance:
         (folder / "data").mkdir()
-        shards = _shards(mixture.positions, pool, folder, workers, advance)
-        count = -(-len(mixture) // ROWS_PER_SHARD)
-        for number, table in enumerate(shards):
-            path = folder / "data" / f"train-{number:05d}-of-{count:05d}.parquet"
-            pq.write_table(table.combine_chunks(), path, row_group_size=ROWS_PER_GROUP, compression="zstd")
+        _write(mixture.positions, pool, folder, workers, advance)
         write_json(folder / "manifest.json", described)
         write_text(folder / "README.md", card(described))
     # Another process may have been first: its folder stays, and must hold the same.
@@ -83,45 +82,48 @@ def _difference(held: Any, described: dict[str, Any]) -> str:
     return f"which differs in {', '.join(differing)}" if differing else "of a newer form"
 
 
-def _shards(
+def _write(
     positions: NDArray[np.int64], pool: Pool, folder: Path, workers: int, advance: Callable[[float], None]
-) -> Iterator[pa.Table]:
-    """The rows at `positions`, `ROWS_PER_SHARD` at a time, in that order.
+) -> None:
+    """Writes the rows at `positions`, `ROWS_PER_SHARD` to a file, in that order.
 
     The order is a shuffle, so every shard has rows from all over the pool. The pool is read once, in its own order;
     what each stretch of it has for each shard is set aside on disk, and each shard then gathers its own.
     """
     starts = np.arange(0, len(positions), ROWS_PER_SHARD)
-    if len(starts) == 1:
-        yield pool.take(positions, workers)
-        advance(len(positions))
-        return
     in_pool_order = np.argsort(positions, kind="stable")
     stretches = [np.sort(in_pool_order[start : start + ROWS_PER_SHARD]) for start in starts]
-    with tempfile.TemporaryDirectory(dir=folder) as aside:
-        files = [Path(aside) / f"{number}.arrow" for number in range(len(stretches))]
-        for file, places in zip(files, stretches, strict=True):
-            table = pool.take(positions[places], workers)
-            bounds = np.searchsorted(places, [*starts, len(positions)])
-            with pa.ipc.new_file(file, ROW_SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-                for low, high in zip(bounds[:-1], bounds[1:], strict=True):
-                    writer.write_batch(_batch(table.slice(low, high - low)))
-            advance(len(places) / 2)
-        for number, start in enumerate(starts):
-            parts: list[pa.RecordBatch] = []
-            mine: list[NDArray[np.int64]] = []
-            for file, stretch in zip(files, stretches, strict=True):
+    bounds = [np.searchsorted(places, [*starts, len(positions)]) for places in stretches]
+
+    with tempfile.TemporaryDirectory(dir=folder) as aside, ThreadPoolExecutor(workers) as threads:
+        files = [Path(aside) / f"{number}.arrow" for number in range(len(starts))]
+
+        def set_aside(number: int) -> None:
+            rows = pool.take(positions[stretches[number]]).combine_chunks()
+            with pa.ipc.new_file(files[number], ROW_SCHEMA) as writer:
+                for low, high in itertools.pairwise(bounds[number]):
+                    writer.write_batch(_batch(rows.slice(low, high - low)))
+            advance(len(rows) / 2)
+
+        def gather(number: int) -> None:
+            parts, mine = list[pa.RecordBatch](), list[NDArray[np.int64]]()
+            for file, places, cuts in zip(files, stretches, bounds, strict=True):
                 with pa.memory_map(str(file)) as source:
                     parts.append(pa.ipc.open_file(source).get_batch(number))
-                low, high = np.searchsorted(stretch, [start, start + ROWS_PER_SHARD])
-                mine.append(stretch[low:high])
+                mine.append(places[cuts[number] : cuts[number + 1]])
             order = np.argsort(np.concatenate(mine))
-            yield pa.Table.from_batches(parts, ROW_SCHEMA).combine_chunks().take(pa.array(order))
-            advance(len(order) / 2)
+            rows = pa.Table.from_batches(parts, ROW_SCHEMA).combine_chunks().take(column(order)).combine_chunks()
+            path = folder / "data" / f"train-{number:05d}-of-{len(starts):05d}.parquet"
+            pq.write_table(rows, path, row_group_size=ROWS_PER_GROUP, compression="zstd")
+            advance(len(rows) / 2)
+
+        for step in (set_aside, gather):
+            for _ in threads.map(step, range(len(starts))):
+                pass
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:
-    batches = table.combine_chunks().to_batches()
+    batches = table.to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], ROW_SCHEMA)
 
 

@@ -66,7 +66,7 @@ def _rows_within(budget: int, category: str, ranking: Ranking) -> int:
     places = ranking.index.strata_of(category)
     sizes = [ranking.sizes[place] for place in places]
     rows = sum(sizes)
-    tokens = sum(int(ranking.index.n_tokens[ranking.rows(place)].sum(dtype=np.int64)) for place in places)
+    tokens = sum(int(ranking.index.n_tokens[ranking.index.rows(place)].sum(dtype=np.int64)) for place in places)
     if budget and not tokens:
         raise ConfigError(
             [f"mixture.quotas.{category} is {budget} tokens: the rows of {category} have none; use mixture.by=rows"]

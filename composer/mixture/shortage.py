@@ -13,7 +13,7 @@ from composer.mixture.ranking import Ranking
 Rows = dict[str, dict[int, int]]  # category → place of the stratum in the index → rows
 
 
-def usable_rows(size: int, config: MixtureConfig, ranking: Ranking) -> list[int]:
+def usable_rows(size: int, config: MixtureConfig, ranking: Ranking) -> Sequence[int]:
     """How many rows of each stratum a mixture of `size` rows may take: all, or what `mixture.proxy_of` leaves.
 
     A mixture of 5,000 rows in the place of one of 50,000 takes its rows from the first tenth of each stratum, and so

@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from composer.artifacts import new_folder
 from composer.config_pool import PoolConfig, SourceConfig
-from composer.pool.curate.content import content_ids, hex_ids
+from composer.pool.arrays import hex_ids
+from composer.pool.curate.content import content_ids
 from composer.pool.curate.drivers import local
 from composer.pool.curate.finish import finish
 from composer.pool.curate.finished import PART_ROWS, Count, finished_rows, write_part

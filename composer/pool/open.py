@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from composer.pool.curate.build import Work
 
 # Raised when a change to the generators, the tokeniser or the layout makes other pools of the same config.
-LAYOUT = 2
+LAYOUT = 3
 
 Progress = Callable[[str, int, int | None], None]  # what is being done, how much of it is done, of how much
 

@@ -1,10 +1,10 @@
-"""A pool on disk: `rows/*.parquet`, `index.parquet`, `pool.json`; opened by its index, read by position."""
+"""A pool on disk: `rows/*.parquet`, `index.parquet`, `order.arrow`, `pool.json`; read by position."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from composer.artifacts import read_json
 from composer.errors import PoolError
+from composer.pool.arrays import column, texts
 from composer.pool.index import Index
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -31,6 +32,7 @@ ROW_SCHEMA = pa.schema(
         ("n_tokens", pa.int32()),
     ]
 )
+READ_SCHEMA = pa.schema([ROW_SCHEMA.field(name) for name in ("messages", "source", "mode")])
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,10 @@ class Pool:
         Raises:
             PoolError: `path` is not a pool folder.
         """
-        missing = [name for name in ("pool.json", "index.parquet", "rows") if not (path / name).exists()]
-        if missing:
+        files = ("pool.json", "index.parquet", "order.arrow", "rows")
+        if missing := [name for name in files if not (path / name).exists()]:
             raise PoolError(
-                f"{path} is not a pool folder: it lacks {', '.join(missing)}; build one, or correct pool.path"
+                f"{path} is not a pool folder: it lacks {', '.join(missing)}; build it anew, or correct pool.path"
             )
         return cls(path, read_json(path / "pool.json"))
 
@@ -71,87 +73,62 @@ class Pool:
 
     @cached_property
     def index(self) -> Index:
-        """The pool's index, read once."""
-        file = self.path / "index.parquet"
-        table = pq.read_table(file, columns=["category", "stratum", "hash", "n_tokens"])
-        return Index.from_table(table, StoredIds(file, len(table)))
+        """The pool's index, of which nothing is read before it is looked at."""
+        categories = self.facts["categories"].items()
+        strata = {(category, name): rows for category, of in categories for name, rows in of.items()}
+        return Index.open(self.path / "order.arrow", strata)
 
-    def take(self, positions: NDArray[np.int64], workers: int = 1) -> pa.Table:
+    def take(self, positions: NDArray[np.int64]) -> pa.Table:
         """The rows at `positions`, in that order, repeats kept, with the columns of `ROW_SCHEMA`.
 
-        Only the row groups that hold a chosen row are read; `workers` threads read them.
+        Only the row groups that hold a chosen row are read, and of them only what the index does not know.
         """
         wanted, inverse = np.unique(positions, return_inverse=True)
-        groups = list(self._groups(wanted))
-        with ThreadPoolExecutor(max(1, workers)) as threads:
-            parts = list(threads.map(lambda group: _read(*group), groups))
-        table = pa.concat_tables(parts) if parts else ROW_SCHEMA.empty_table()
-        return table.take(pa.array(inverse))
+        read = pa.concat_tables([pa.Table.from_batches([], READ_SCHEMA), *self._read(wanted)])
+        categories, strata = zip(*self.index.strata, strict=True)
+        place = column(self.index.stratum(wanted))
+        known = {
+            "id": self.index.ids.take(wanted),
+            "category": texts(categories).take(place),
+            "stratum": texts(strata).take(place),
+            "n_tokens": column(self.index.n_tokens[wanted]),
+        }
+        columns = [known[name] if name in known else read[name] for name in ROW_SCHEMA.names]
+        return pa.table(columns, ROW_SCHEMA).take(column(inverse))
 
-    def _groups(self, wanted: NDArray[np.int64]) -> Iterator[tuple[Path, int, NDArray[np.int64]]]:
-        """(file, row group, places within it) of the sorted positions `wanted`."""
-        starts, groups = self._layout
-        for place, low, high in _touched(starts, wanted):
-            yield *groups[place], wanted[low:high] - starts[place]
-
-    @cached_property
-    def _layout(self) -> tuple[NDArray[np.int64], list[tuple[Path, int]]]:
-        """The position at which each row group begins, and all end; and the (file, row group) of each."""
-        files = [(file, pq.read_metadata(file)) for file in sorted((self.path / "rows").glob("*.parquet"))]
-        starts = _starts(metadata for _, metadata in files)
-        return starts, [(file, group) for file, metadata in files for group in range(metadata.num_row_groups)]
-
-
-class StoredIds:
-    """The ids of an index, read where they are asked for: seven million of them are not needed to choose a few."""
-
-    def __init__(self, file: Path, size: int) -> None:
-        """Of `size` rows in the file `index.parquet`."""
-        self.file, self.size = file, size
-
-    def __len__(self) -> int:
-        """The number of rows."""
-        return self.size
-
-    def __getitem__(self, position: int) -> pa.StringScalar:
-        """The id of one row."""
-        return self.take(np.array([position]))[0]
-
-    def take(self, positions: NDArray[np.int64]) -> pa.StringArray:
-        """(k,) the ids at `positions`, repeats kept."""
-        wanted, inverse = np.unique(positions, return_inverse=True)
-        with pq.ParquetFile(self.file) as file:
-            starts, found = _starts([file.metadata]), [pa.array([], pa.string())]
-            for place, low, high in _touched(starts, wanted):
-                column = file.read_row_group(place, columns=["id"])["id"].combine_chunks()
-                found.append(column.take(pa.array(wanted[low:high] - starts[place])))
-        return pa.concat_arrays(found).take(pa.array(inverse))
-
-    def to_pylist(self) -> list[str]:
-        """All of them."""
-        return list(pq.read_table(self.file, columns=["id"])["id"].to_pylist())
+    def _read(self, wanted: NDArray[np.int64]) -> Iterator[pa.Table]:
+        """What the index does not know of the rows at the sorted positions `wanted`, by row groups."""
+        for number, places in _touched(self.facts["row_files"], wanted):
+            with pq.ParquetFile(self.path / "rows" / f"{number:05d}.parquet") as file:
+                groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+                for group, within in _touched(groups, places):
+                    rows = file.read_row_group(group, columns=READ_SCHEMA.names, use_threads=False)
+                    yield rows.take(column(within))
 
 
-def _starts(files: Iterable[pq.FileMetaData]) -> NDArray[np.int64]:
-    """Where the row groups of files begin, one after the other, and where the last ends."""
-    sizes = [of.row_group(group).num_rows for of in files for group in range(of.num_row_groups)]
-    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
-
-
-def _touched(starts: NDArray[np.int64], wanted: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
-    """(row group, from, to) of the sorted positions `wanted` that are in it, for groups that have some."""
+def _touched(sizes: Sequence[int], wanted: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(piece, places within it) of the sorted positions `wanted`, of pieces of `sizes` that hold some."""
+    starts = np.concatenate([[0], np.cumsum(sizes)])
     bounds = np.searchsorted(wanted, starts)
-    for place in np.flatnonzero(np.diff(bounds)).tolist():
-        yield place, int(bounds[place]), int(bounds[place + 1])
+    for piece in np.flatnonzero(np.diff(bounds)).tolist():
+        yield piece, wanted[bounds[piece] : bounds[piece + 1]] - starts[piece]
 
 
-def write_table(path: Path, table: pa.Table, group: int) -> None:
-    """Writes a Parquet file with so many rows a row group beside `path`, then renames it there."""
+def write_table(path: Path, table: pa.Table, group: int, **more: Any) -> None:
+    """Writes a Parquet file with so many rows a row group; it is whole or absent."""
+    with _beside(path) as beside:
+        pq.write_table(table, beside, row_group_size=group, compression="zstd", **more)
+
+
+def write_arrow(path: Path, table: pa.Table, batch: int | None = None, compression: str | None = None) -> None:
+    """Writes an Arrow file with so many rows a batch, else all in one; it is whole or absent."""
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False, unify_dictionaries=True)
+    with _beside(path) as beside, pa.ipc.new_file(str(beside), table.schema, options=options) as writer:
+        writer.write_table(table.combine_chunks(), max_chunksize=batch or max(len(table), 1))
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(table, beside, row_group_size=group, compression="zstd")
+    yield beside
     beside.rename(path)
-
-
-def _read(file: Path, group: int, places: NDArray[np.int64]) -> pa.Table:
-    with pq.ParquetFile(file) as parquet:
-        return parquet.read_row_group(group).take(pa.array(places)).cast(ROW_SCHEMA)

@@ -78,7 +78,7 @@ def test_a_smaller_mixture_stands_in_a_larger_one_in_the_same_order(rows: Rows, 
     quotas = data.draw(shares(categories_of(rows)))
     larger = affordable(data, rows, quotas)
     smaller = data.draw(st.integers(1, larger))
-    index = collide(index_of(rows), data.draw(st.sampled_from([3, 2**63])))
+    index = collide(rows, data.draw(st.sampled_from([3, 2**63])))
     small, large = (chosen(index, compose(index, by_share(n, quotas, seed=seed))) for n in (smaller, larger))
     assert is_subsequence(small, large)
 

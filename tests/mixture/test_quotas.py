@@ -9,6 +9,7 @@ from composer.errors import ConfigError, ShortageError
 from composer.mixture import compose
 from composer.mixture.quotas import count_rows
 from composer.mixture.ranking import Ranking
+from composer.pool import Index
 
 from .worlds import Rows, by_rows, chosen, counts, grid, index_of, pools
 
@@ -52,25 +53,25 @@ def test_a_row_without_tokens_still_fits() -> None:
         compose(index_of(rows[1:]), by_tokens({"mcqa": 4}))
 
 
+def in_one_stratum(tokens: list[int]) -> Index:
+    """An index of as many rows, which have these tokens in the order of their ranks."""
+    plain = index_of(grid(mcqa=[len(tokens)]))
+    names = plain.ids.take(Ranking(plain, 0).first(0, len(tokens))).to_pylist()
+    return index_of([(name, "mcqa", "s0", of) for name, of in zip(names, tokens, strict=True)])
+
+
 def test_a_budget_far_from_the_guess_is_still_met() -> None:
     """The first rows by rank are made long, so that the first guess of the count is far too high, then too low."""
-    plain = index_of(grid(mcqa=[3000]))
-    ranked = Ranking(plain, 0).first(0, 3000)
-    for long in (ranked[:100], ranked[1000:]):
-        tokens = [1] * 3000
-        for row in long:
-            tokens[row] = 1000
-        index = index_of([(name, "mcqa", "s0", tokens[i]) for i, (name, *_) in enumerate(grid(mcqa=[3000]))])
-        in_order = [tokens[row] for row in ranked]
+    for long in (range(100), range(1000, 3000)):
+        in_order = [1000 if rank in long else 1 for rank in range(3000)]
+        index = in_one_stratum(in_order)
         budget = 50_050
         expected = max(n for n in range(3001) if sum(in_order[:n]) <= budget)
         assert count_rows(by_tokens({"mcqa": budget}), Ranking(index, 0)) == {"mcqa": expected}
 
 
 def test_rows_without_tokens_are_taken_as_long_as_the_budget_holds() -> None:
-    ranked = Ranking(index_of(grid(mcqa=[3100])), 0).first(0, 3100).tolist()
-    tokens = {row: 1 if rank < 100 else 0 if rank < 2100 else 1000 for rank, row in enumerate(ranked)}
-    index = index_of([(name, "mcqa", "s0", tokens[i]) for i, (name, *_) in enumerate(grid(mcqa=[3100]))])
+    index = in_one_stratum([1] * 100 + [0] * 2000 + [1000] * 1000)
     assert counts(compose(index, by_tokens({"mcqa": 100}))) == {"mcqa": 2100}
 
 

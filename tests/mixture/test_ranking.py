@@ -3,11 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.mixture.ranking import Ranking, export_keys, mix, rank_keys
+from composer.mixture.ranking import Ranking, export_keys, rank_keys
+from composer.pool.hashes import mix, standings
 
-from .worlds import Rows, collide, index_of, pools
+from .worlds import Rows, collide, pools
 
 WORDS = np.random.default_rng(0).integers(0, 2**64, 4096, dtype=np.uint64)
+STANDS = standings(WORDS)
 
 
 def test_mix_is_splitmix64() -> None:
@@ -19,12 +21,12 @@ def test_mix_is_splitmix64() -> None:
 
 @pytest.mark.parametrize("bit", range(64))
 def test_every_bit_of_a_hash_stirs_half_the_bits_of_its_key(bit: int) -> None:
-    flipped = rank_keys(WORDS ^ np.uint64(1 << bit), 7) ^ rank_keys(WORDS, 7)
+    flipped = rank_keys(standings(WORDS ^ np.uint64(1 << bit)), 7) ^ rank_keys(STANDS, 7)
     assert abs(np.bitwise_count(flipped).mean() - 32) < 0.5
 
 
 def test_seeds_and_copies_give_unrelated_orders() -> None:
-    zero, one = rank_keys(WORDS, 0), rank_keys(WORDS, 1)
+    zero, one = rank_keys(STANDS, 0), rank_keys(STANDS, 1)
     first = export_keys(zero, np.zeros(len(WORDS), np.int64))
     second = export_keys(zero, np.ones(len(WORDS), np.int64))
     orders = [keys.argsort().argsort() for keys in (WORDS, zero, one, first, second)]
@@ -36,26 +38,26 @@ def test_seeds_and_copies_give_unrelated_orders() -> None:
 
 
 def test_samples_of_two_seeds_share_as_many_rows_as_chance_has_it() -> None:
-    share, samples = 0.02, [rank_keys(WORDS, seed) < np.uint64(0.02 * 2**64) for seed in range(200)]
+    share, samples = 0.02, [rank_keys(STANDS, seed) < np.uint64(0.02 * 2**64) for seed in range(200)]
     both = [(one & other).sum() for at, one in enumerate(samples) for other in samples[:at]]
     assert abs(np.mean(samples) - share) < 0.001
     assert abs(np.mean(both) / (len(WORDS) * share**2) - 1) < 0.15
 
 
 def test_the_first_rows_of_a_seed_lie_in_few_runs_of_the_order_of_seed_0() -> None:
-    order = rank_keys(WORDS, 0).argsort()
+    order = rank_keys(STANDS, 0).argsort()
     for seed in range(10):
-        taken = np.isin(order, rank_keys(WORDS, seed).argsort()[: len(WORDS) // 100])
+        taken = np.isin(order, rank_keys(STANDS, seed).argsort()[: len(WORDS) // 100])
         assert (np.diff(taken.astype(int)) == 1).sum() <= 8
 
 
 @given(pools(), st.integers(0, 2**63 - 1), st.integers(0, 60), st.sampled_from([2, 5, 2**63]))
 def test_first_is_the_head_of_the_stratum_sorted_by_key_and_id(rows: Rows, seed: int, n: int, kinds: int) -> None:
-    index = collide(index_of(rows), kinds)
+    index = collide(rows, kinds)
     ranking = Ranking(index, seed)
-    keys = rank_keys(index.hash, seed)
+    keys, names = rank_keys(index.stands, seed), index.ids.to_pylist()
     for place, pair in enumerate(index.strata):
-        members = [row for row, (_, *of, _) in enumerate(rows) if tuple(of) == pair]
+        members = [names.index(name) for name, *of, _ in rows if tuple(of) == pair]
         assert ranking.sizes[place] == len(members)
-        expected = sorted(members, key=lambda row: (keys[row], rows[row][0]))
+        expected = sorted(members, key=lambda row: (keys[row], names[row]))
         assert ranking.first(place, n).tolist() == expected[:n]

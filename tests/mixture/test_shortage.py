@@ -171,7 +171,7 @@ def test_a_proxy_repeats_its_rows_as_the_mixture_that_it_stands_for(
         of_size = Ranking(index, seed).sizes[place]
         for name, mixture, usable in (("large", large, of_size), ("small", small, -(-of_size // ratio))):
             taken = mixture.categories[stratum[0]].strata[stratum[1]].rows if stratum[0] in mixture.categories else 0
-            here = index.stratum[mixture.positions] == place
+            here = index.stratum(mixture.positions) == place
             distinct = len(set(mixture.positions[here].tolist()))
             assert distinct == min(taken, usable), name
 

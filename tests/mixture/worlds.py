@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from composer.config import EditConfig, MixtureConfig
 from composer.mixture import Mixture
 from composer.pool import Index
+from composer.pool.hashes import row_hash, standings
 
 Rows = list[tuple[str, str, str, int]]  # id, category, stratum, tokens
 CATEGORIES = ("code", "daily", "mcqa", "think")
@@ -90,6 +91,7 @@ def reference(seats: int, weights: Sequence[int | float], caps: Sequence[int] | 
     return held
 
 
-def collide(index: Index, kinds: int) -> Index:
-    """The same index with only `kinds` different hashes, so that many rows tie."""
-    return Index(index.strata, index.stratum, index.hash % np.uint64(kinds), index.n_tokens, index.ids)
+def collide(rows: Rows, kinds: int) -> Index:
+    """The index of rows that stand at only `kinds` different places, so that many tie."""
+    hashes = np.array([row_hash(name) for name, *_ in rows], np.uint64)
+    return Index.from_rows(*zip(*rows, strict=True), stands=(standings(hashes) % np.uint64(kinds)).tolist())

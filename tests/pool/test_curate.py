@@ -12,6 +12,7 @@ from composer.config_pool import ContaminationConfig, DuplicatesConfig, ItemsCon
 from composer.errors import ConfigError, NeedsError, OutputError, PoolError, UnfinishedError
 from composer.pool import open_pool
 from composer.pool.curate.build import build, plan
+from composer.pool.hashes import row_hash, standings
 
 from .piles import (
     accounted,
@@ -81,12 +82,12 @@ def test_what_was_thrown_out_says_where_it_stood_and_what_it_was(pool):
 
 
 def test_rows_lie_by_category_stratum_and_rank(pool):
-    from composer.pool.hashes import standings
-
     index = pool.index
-    stands = standings(index.hash)
-    assert (np.lexsort((stands, index.stratum)) == np.arange(len(index))).all()
-    rows = pool.take(np.arange(len(index)))
+    rows = pq.read_table(pool.path / "rows")
+    hashes = np.array([row_hash(name) for name in rows["id"].to_pylist()], np.uint64)
+    keys = zip(rows["category"].to_pylist(), rows["stratum"].to_pylist(), standings(hashes).tolist(), strict=True)
+    assert (told := list(keys)) == sorted(told)
+    assert [of[2] for of in told] == index.stands.tolist()
     assert rows["id"].to_pylist() == index.ids.to_pylist()
     assert rows["n_tokens"].to_pylist() == index.n_tokens.tolist()
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from composer.config_pool import HubConfig, PoolConfig, SourceConfig
 from composer.errors import NeedsError, PoolError
 from composer.pool import Index, Pool, Row, build_pool, open_pool, row_hash
+from composer.pool.store import ROW_SCHEMA
 
 
 def rows(count, category="a"):
@@ -52,16 +53,19 @@ def test_an_empty_or_broken_source_leaves_nothing(tmp_path):
 def test_rows_come_in_the_order_asked_with_repeats(positions):
     pool = open_pool(PoolConfig(name="mini", kind="mini", rows=4000))
     places = [place % len(pool.index) for place in positions]
-    taken = pool.take(np.array(places, dtype=np.int64), workers=2)
-    assert taken["id"].to_pylist() == [pool.index.ids[place].as_py() for place in places]
+    taken = pool.take(np.array(places, dtype=np.int64))
+    assert taken["id"].to_pylist() == pool.index.ids.take(np.array(places, np.int64)).to_pylist()
 
 
 def test_the_index_agrees_with_the_rows(mini):
-    table = mini.take(np.arange(len(mini.index)))
+    table = pq.read_table(mini.path / "rows")
     again = Index.from_rows(*(table[name].to_pylist() for name in ("id", "category", "stratum", "n_tokens")))
     assert again.strata == mini.index.strata
-    for name in ("stratum", "hash", "n_tokens"):
+    assert again.sizes == mini.index.sizes
+    for name in ("stands", "n_tokens"):
         assert (getattr(again, name) == getattr(mini.index, name)).all()
+    assert again.ids.to_pylist() == mini.index.ids.to_pylist()
+    assert mini.take(np.arange(len(mini.index))).equals(table.select(ROW_SCHEMA.names).cast(ROW_SCHEMA))
 
 
 def test_the_mini_pool_grows_by_adding(mini):
@@ -82,7 +86,7 @@ def test_tokens_are_what_the_model_reads(mini):
 
 
 def test_a_folder_that_is_no_pool_and_a_hub_pool_are_refused(tmp_path):
-    with pytest.raises(PoolError, match=r"lacks pool.json, index.parquet, rows"):
+    with pytest.raises(PoolError, match=r"lacks pool.json, index.parquet, order.arrow, rows"):
         open_pool(PoolConfig(name="folder", kind="folder", path=str(tmp_path)))
     hub = SourceConfig(hub=HubConfig(id="HAERAE-HUB/KMMLU"), shape="messages", category="mcqa")
     with pytest.raises(NeedsError, match="network, which reads HAERAE-HUB/KMMLU: build it once"):

@@ -29,7 +29,7 @@ from composer.pool.sources.declared import Source, column_problems, filter_probl
 from composer.pool.sources.reading import Span
 from composer.pool.sources.shards import Shard, files, shards
 
-LAYOUT = 2  # raised when a change makes other pools of the same config and files
+LAYOUT = 3  # raised when a change makes other pools of the same config and files
 # What does not change a pool of sources: where it lies, what it is called to people, and what only the mini pool has.
 UNTOLD = ("path", "label", "needs", "rows", "seed", "no_think_share")
 

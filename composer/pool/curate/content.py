@@ -10,11 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from composer.pool.arrays import ID_BYTES
 from composer.pool.filters.batch import Batch
-
-ID_BYTES = 16
-LARGE = 2**31 - 1  # bytes of text that a column with short offsets holds
-_DIGITS = np.array([list(f"{byte:02x}".encode()) for byte in range(256)], np.uint8)
 
 
 def content_ids(messages: pa.ListArray, categories: pa.StringArray) -> pa.FixedSizeBinaryArray:
@@ -28,16 +25,6 @@ def content_ids(messages: pa.ListArray, categories: pa.StringArray) -> pa.FixedS
         told.append(blake(encode([category, turns[start:end]]).encode(), digest_size=ID_BYTES).digest())
         start = end
     return pa.array(told, pa.binary(ID_BYTES))
-
-
-def hex_ids(ids: pa.FixedSizeBinaryArray) -> pa.StringArray:
-    """(n,) ids as a pool tells them, in hexadecimal digits."""
-    raw = np.frombuffer(ids.buffers()[1], np.uint8)[ID_BYTES * ids.offset : ID_BYTES * (ids.offset + len(ids))]
-    digits = np.ascontiguousarray(_DIGITS[raw])
-    ends = np.arange(len(ids) + 1, dtype=np.int64) * 2 * ID_BYTES
-    kind = pa.large_string() if ends[-1] > LARGE else pa.string()
-    offsets = ends if ends[-1] > LARGE else ends.astype(np.int32)
-    return pa.Array.from_buffers(kind, len(ids), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
 
 
 def sampling_hashes(ids: pa.StringArray) -> NDArray[np.uint64]:

@@ -20,13 +20,21 @@ from composer.artifacts import write_json
 from composer.config_pool import PoolConfig
 from composer.errors import PoolError
 from composer.pool.curate.drivers import Driver
-from composer.pool.curate.gather import Destination, Repeats, destinations, in_order, index_table, strata_of
+from composer.pool.curate.gather import (
+    Destination,
+    Repeats,
+    destinations,
+    in_order,
+    index_table,
+    order_table,
+    strata_of,
+)
 from composer.pool.curate.parts import Part, read_keys
 from composer.pool.curate.weed import REASONS, duplicates
 from composer.pool.duplicates.same import Places
-from composer.pool.store import write_table
+from composer.pool.store import write_arrow, write_table
 
-VERSION = 2
+VERSION = 3
 SLICE = 1 << 16
 INDEX_GROUP = 1 << 13  # rows of the index that are read for one id
 
@@ -35,7 +43,7 @@ def finish(
     folder: Path, config: PoolConfig, parts: Sequence[Part], facts: dict[str, Any], drive: Driver,
     told: Callable[[str, int, int], None],
 ) -> None:  # fmt: skip
-    """Writes `rows/*`, `rejects/duplicates-*`, `index.parquet` and `pool.json` below `folder`.
+    """Writes `rows/*`, `rejects/duplicates-*`, `index.parquet`, `order.arrow` and `pool.json` below `folder`.
 
     Args:
         folder: Of the pool.
@@ -69,6 +77,8 @@ def finish(
     drive(partial(_write, folder), work, advance)
     index = index_table(keys, order)
     write_table(folder / "index.parquet", index, INDEX_GROUP)
+    write_arrow(folder / "order.arrow", order_table(keys, order))
+    facts["row_files"] = [len(one.order) for one in files]
     facts["unmet_filters"] = _unmet_filters(folder, config, keys)
     write_json(folder / "pool.json", _facts(config, keys, index, order, kept, why, facts))
 

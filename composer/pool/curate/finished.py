@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from composer.pool.curate.content import asked_and_all, content_ids, hex_ids, sampling_hashes
+from composer.pool.arrays import hex_ids
+from composer.pool.curate.content import asked_and_all, content_ids, sampling_hashes
 from composer.pool.curate.modes import NO_THINK, THINK, modes
 from composer.pool.curate.parts import Part
 from composer.pool.duplicates import band_keys, hashed, normalised, signatures

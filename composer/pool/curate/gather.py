@@ -10,19 +10,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from composer.pool.curate.content import hex_ids
+from composer.pool.arrays import hex_ids
 from composer.pool.curate.parts import Part
 from composer.pool.curate.rejects import REJECT_GROUP, rejected_rows
 from composer.pool.curate.weed import REASONS, id_words
 from composer.pool.duplicates.same import Places
 from composer.pool.hashes import standings
-from composer.pool.index import INDEX_SCHEMA
+from composer.pool.index import INDEX_SCHEMA, ORDER_SCHEMA
 from composer.pool.store import ROW_SCHEMA, write_table
 
 FILE_ROWS = 1 << 16
 FILE_CHARS = 1 << 27
 GROUP_ROWS = 1 << 10  # of a row group: what is read to fetch one row
 GROUP_CHARS = 1 << 21
+KNOWN = ["category", "stratum"]  # what readers may choose row groups by
+CODED = [*KNOWN, "source", "mode", "messages.list.element.role"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,8 @@ class Destination:
             part.take(places).select(ROW_SCHEMA.names) for part, places in zip(self.parts, self.places, strict=True)
         ]
         rows = pa.concat_tables(tables).take(pa.array(self.order)).cast(ROW_SCHEMA)
-        write_table(path, rows.combine_chunks(), self.group)
+        # What is read is read whole: no dictionary of texts that are all distinct, no least and greatest text.
+        write_table(path, rows.combine_chunks(), self.group, use_dictionary=CODED, write_statistics=KNOWN)
 
 
 def in_order(keys: pa.Table, kept: Places) -> Places:
@@ -119,6 +122,13 @@ def index_table(keys: pa.Table, order: Places) -> pa.Table:
     for name in ("category", "stratum", "mode", "source"):
         columns[name] = _sorted_values(columns[name])
     return pa.table(columns).cast(INDEX_SCHEMA)
+
+
+def order_table(keys: pa.Table, order: Places) -> pa.Table:
+    """What composing looks at of rows, in the pool's order."""
+    told = keys.select(["id", "hash", "n_tokens"]).take(pa.array(order))
+    stands = pa.array(standings(told["hash"].to_numpy()))
+    return pa.table({"id": told["id"], "stands": stands, "n_tokens": told["n_tokens"]}, ORDER_SCHEMA)
 
 
 def _sorted_values(column: pa.DictionaryArray) -> pa.DictionaryArray:

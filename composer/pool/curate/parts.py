@@ -5,7 +5,6 @@ Rows lie in small compressed batches, so that any few of them are read without t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from composer.pool.duplicates.near import BANDS, PERMUTATIONS
 from composer.pool.hashes import Hashes, standings
-from composer.pool.store import MESSAGES
+from composer.pool.store import MESSAGES, write_arrow
 
 BATCH = 256
 ROWS = pa.schema(
@@ -89,10 +88,10 @@ class Part:
         stands = pa.array(standings(keys["hash"].to_numpy()))
         told = pa.table({"category": rows["category"], "stratum": rows["stratum"], "stands": stands, "id": rows["id"]})
         order = pc.sort_indices(told, [(name, "ascending") for name in told.column_names])
-        _write(self.path, rows.take(order).cast(ROWS), BATCH, "zstd")
+        write_arrow(self.path, rows.take(order).cast(ROWS), BATCH, "zstd")
         if near is not None:
-            _write(self.near, near.take(order).cast(NEAR), len(near), None)
-        _write(self.keys, keys.take(order).cast(KEYS), len(keys), None)
+            write_arrow(self.near, near.take(order).cast(NEAR))
+        write_arrow(self.keys, keys.take(order).cast(KEYS))
 
     def take(self, places: NDArray[np.int64]) -> pa.Table:
         """The rows at `places`, which are sorted; only the batches that hold them are read."""
@@ -128,15 +127,6 @@ def read_signatures(parts: Sequence[Part], into: Path) -> NDArray[np.uint8]:
     if not rows:
         return np.zeros((0, PERMUTATIONS), np.uint8)
     return np.memmap(into, np.uint8, "r", shape=(rows, PERMUTATIONS))
-
-
-def _write(path: Path, table: pa.Table, rows: int, compression: str | None) -> None:
-    """Writes beside, then renames: a part's file is whole or absent."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False, unify_dictionaries=True)
-    with pa.OSFile(str(beside), "wb") as file, pa.ipc.new_file(file, table.schema, options=options) as writer:
-        writer.write_table(table.combine_chunks(), max_chunksize=max(rows, 1))
-    beside.rename(path)
 
 
 def _read(path: Path) -> pa.Table:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from composer.artifacts import write_json
 from composer.config_pool import PoolConfig
+from composer.pool.arrays import hex_ids
 from composer.pool.contamination import Contamination
-from composer.pool.curate.content import asked_and_all, content_ids, hex_ids, sampling_hashes
+from composer.pool.curate.content import asked_and_all, content_ids, sampling_hashes
 from composer.pool.curate.finished import PART_BYTES, PART_ROWS, Count, finished_rows, write_part
 from composer.pool.curate.modes import THINK, modes, without_thinking
 from composer.pool.curate.rejects import REJECT_GROUP, REJECT_SCHEMA, broken_rows, rejected_rows

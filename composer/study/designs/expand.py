@@ -212,9 +212,7 @@ def _free(name: str, mixture: MixtureConfig) -> str:
 def pool_problems(designs: Sequence[Design], mixtures: Mapping[str, MixtureConfig], index: Index) -> Iterator[str]:
     """What the designs ask of a pool that does not have it, one line a design and category."""
     known = index.categories
-    available = {
-        category: sum(int((index.stratum == place).sum()) for place in index.strata_of(category)) for category in known
-    }
+    available = {category: sum(index.sizes[place] for place in index.strata_of(category)) for category in known}
     for design in designs:
         asked: dict[str, tuple[int, str]] = {}
         for arm in design.arms:
