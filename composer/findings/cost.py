@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -17,6 +17,7 @@ MEASURES: dict[str, Callable[[Record], float]] = {
     "train_seconds": lambda record: float(record["training"]["seconds"]),
     "total_seconds": lambda record: float(record["seconds"]["total"]),
 }
+PHASES = ("load", "tokenise", "train", "evaluate")
 
 
 def cost(arm: str, records: Mapping[int, Record], baseline: Mapping[int, Record] | None) -> Cost:
@@ -29,6 +30,7 @@ def cost(arm: str, records: Mapping[int, Record], baseline: Mapping[int, Record]
     """
     found = list(records.values())
     means = {name: fmean(map(measure, found)) if found else None for name, measure in MEASURES.items()}
+    of_gpu = [one["training"].get("peak_gpu_memory_mb") for one in found]
     return Cost(
         arm=arm,
         seeds=tuple(sorted(records)),
@@ -36,7 +38,23 @@ def cost(arm: str, records: Mapping[int, Record], baseline: Mapping[int, Record]
         tokens_per_second=fmean(float(one["training"]["tokens_per_second"]) for one in found) if found else None,
         peak_memory_mb=max((float(one["peak_memory_mb"]) for one in found), default=None),
         relative=None if baseline is None else _relative(records, baseline),
+        useful=_mean([one["training"].get("useful") for one in found]),
+        mfu=_mean([one["training"].get("mfu") for one in found]),
+        gpu_hours=_mean([_gpu_hours(one) for one in found]),
+        peak_gpu_memory_mb=max((mb for mb in of_gpu if mb is not None), default=None),
+        seconds={phase: spent for phase in PHASES if (spent := _mean([one["seconds"].get(phase) for one in found]))},
     )
+
+
+def _mean(told: Sequence[float | None]) -> float | None:
+    known = [one for one in told if one is not None]
+    return fmean(known) if known else None
+
+
+def _gpu_hours(record: Record) -> float | None:
+    if record["training"].get("device", "cpu") == "cpu":
+        return None
+    return float(record["seconds"]["total"]) * int(record["training"]["processes"]) / 3600
 
 
 def _relative(records: Mapping[int, Record], baseline: Mapping[int, Record]) -> Ratio:

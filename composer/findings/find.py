@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from composer.findings.fidelities import agreement_findings, signal_findings
 from composer.findings.gains import Values, compared_arms, contrasts, corrected, gains, group, scores
 from composer.findings.items import read_paired
 from composer.findings.measured import Rules
-from composer.findings.planned import Arm, Benchmark, Category, Measure, Trial
+from composer.findings.planned import Arm, Benchmark, Category, Measure, Trial, TrialEvent
 from composer.findings.results import VERSION, Results
 from composer.findings.search import search_finding
 from composer.findings.statistics import ESTIMANDS
@@ -78,6 +78,7 @@ def find(run: Path) -> Results:
         agreements=agreement_findings(all_scores, theirs, rules) if reference else (),
         cost=tuple(cost(arm, of_arm[arm], of_arm[baseline] if baseline else None) for arm in keys),
         search=search_finding(plan, benchmarks, trials, keys, all_scores, rules),
+        events=tuple(event for trial in trials for event in _events(run, trial)),
     )
     write_json(run / "results.json", results.to_json())
     return results
@@ -120,6 +121,14 @@ def _trial(run: Path, planned: Mapping[str, Any]) -> Trial:
     if failed.is_file():
         return Trial(arm, seed, key, "failed", str(read_json(failed)["error"]))
     return Trial(arm, seed, key, "missing", None)
+
+
+def _events(run: Path, trial: Trial) -> Iterator[TrialEvent]:
+    """What a trial's monitors told; one that failed has no record, and may have ended by what they told."""
+    folder = run / "trials" / trial.key
+    if trial.status != "missing" and (folder / "events.json").is_file():
+        for one in read_json(folder / "events.json"):
+            yield TrialEvent(trial.arm, trial.seed, one["step"], one["kind"], one["policy"], one["told"])
 
 
 def _arm(name: str, planned: Mapping[str, Any], categories: Sequence[str]) -> Arm:

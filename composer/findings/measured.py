@@ -6,7 +6,7 @@ Scores and gains are in the benchmark's own unit: accuracy as a fraction in [0, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from composer.findings.planned import Kind
@@ -167,6 +167,11 @@ class Cost:
         tokens_per_second: Training throughput.
         peak_memory_mb: The largest of the seeds' peaks, in MB.
         relative: The same as multiples of the baseline; null without a baseline.
+        useful: The share of real tokens among all that were computed; null where records do not tell.
+        mfu: The share of the floating-point operations that the device could have done; null on a CPU.
+        gpu_hours: Hours of the whole trial times its GPUs; null on a CPU.
+        peak_gpu_memory_mb: The largest of the seeds' peaks, in MB; null on a CPU.
+        seconds: By phase: `load`, `tokenise`, `train`, `evaluate`.
     """
 
     arm: str
@@ -178,3 +183,9 @@ class Cost:
     tokens_per_second: float | None
     peak_memory_mb: float | None
     relative: Ratio | None
+    # Older results, which have none of these, are still read.
+    useful: float | None = None
+    mfu: float | None = None
+    gpu_hours: float | None = None
+    peak_gpu_memory_mb: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)

@@ -107,3 +107,24 @@ class Trial:
     key: str
     status: Status
     error: str | None
+
+
+@dataclass(frozen=True)
+class TrialEvent:
+    """Something that a trial's monitors told while it trained.
+
+    Attributes:
+        arm: The trial's.
+        seed: The trial's.
+        step: Of the optimizer, from 1.
+        kind: `spike`, `drift`, `plateau` or `divergence`.
+        policy: What was to be done about it.
+        told: A sentence for people.
+    """
+
+    arm: str
+    seed: int
+    step: int
+    kind: str
+    policy: str
+    told: str

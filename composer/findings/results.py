@@ -1,7 +1,7 @@
 """What `RUN/results.json` holds: these classes, written as JSON objects with the same names.
 
-Every section but `cost` is a function of the plan and the items alone, so two runs of one recipe on one machine
-agree in it byte for byte; `cost` holds what was timed.
+Every section but `cost` is a function of the plan, the items and what monitors told, so two runs of one recipe on one
+machine agree in it byte for byte; `cost` holds what was timed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from composer.findings.designs import DoseFinding, EffectFinding, ScalingFinding
 from composer.findings.fidelities import AgreementFinding, SignalFinding
 from composer.findings.fidelity import Signal
 from composer.findings.measured import Cost, Family, Gain, Rules, Score
-from composer.findings.planned import Arm, Benchmark, Kind, Status, Trial
+from composer.findings.planned import Arm, Benchmark, Kind, Status, Trial, TrialEvent
 from composer.findings.search import SearchFinding
 
 VERSION = 2
@@ -51,6 +51,7 @@ class Results:
         effects: Every effect of every factorial × benchmark × kind.
         cost: One an arm.
         search: What the recipe's search has found; null where it has none.
+        events: What the monitors of finished and failed trials told.
     """
 
     version: int
@@ -75,6 +76,7 @@ class Results:
     agreements: tuple[AgreementFinding, ...]
     cost: tuple[Cost, ...]
     search: SearchFinding | None = None  # older results, which have none, are still read
+    events: tuple[TrialEvent, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """This as a JSON value."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from composer.findings.planned import TrialEvent
 from composer.findings.results import Results
 from composer.report.markup import Markup, tag
 from composer.report.svg import WIDTH, Scale, chart, line, named, text, tick_text, ticks
-from composer.report.wording import arm_label
+from composer.report.wording import arm_label, done_said
 
 Curve = Sequence[tuple[float, float]]  # (step, loss)
 Curves = Mapping[str, Mapping[int, Curve]]  # arm → seed → curve
@@ -44,6 +45,11 @@ def curves(results: Results, losses: Curves) -> Markup | None:
             tag("path", tag("title", f"{arm.name}, seed {seed}"), d=_path(curve, across, up), class_="loss")
             for seed, curve in losses.get(arm.name, {}).items()
         ]
+        panels += [
+            _event(event, losses[arm.name].get(event.seed, ()), across, up)
+            for event in results.events
+            if event.arm == arm.name and event.step <= last
+        ]
         if not losses.get(arm.name):
             panels.append(text(x + width / 2, y + PLOT / 2, "no finished trial", "dim", "middle"))
     height = -(-len(results.arms) // columns) * (TOP + PLOT + BOTTOM)
@@ -60,6 +66,17 @@ def thinned(curve: Curve, points: int = POINTS) -> list[tuple[float, float]]:
         stretch = sorted(curve[start : start + size], key=lambda point: point[1])
         kept += sorted({stretch[0], stretch[-1]})
     return kept
+
+
+def _event(event: TrialEvent, curve: Curve, across: Scale, up: Scale) -> Markup:
+    """An event where it was on its trial's curve; at the top where the trial, having failed, has none."""
+    after = next((place for place, (step, _) in enumerate(curve) if step >= event.step), len(curve) - 1)
+    y = up.end
+    if curve:
+        (x0, y0), (x1, y1) = curve[max(after - 1, 0)], curve[after]
+        y = up(y0 if x1 == x0 else y0 + (y1 - y0) * min((event.step - x0) / (x1 - x0), 1))
+    told = tag("title", f"{event.arm}, seed {event.seed}: {event.told} ({done_said(event)})")
+    return tag("circle", told, cx=round(across(event.step), 1), cy=round(y, 1), r=4.5, class_="event")
 
 
 def _path(curve: Curve, across: Scale, up: Scale) -> str:

@@ -39,6 +39,7 @@ def focused(results: Results) -> Results:
         scores=tuple(one for one in results.scores if one.arm not in left),
         gains=tuple(one for one in results.gains if not left & {one.arm, one.against}),
         cost=tuple(one for one in results.cost if one.arm not in left),
+        events=tuple(one for one in results.events if one.arm not in left),
     )
 
 

@@ -12,7 +12,6 @@ from composer.findings.measured import Verdict
 from composer.findings.planned import KINDS, Kind
 from composer.findings.results import Results
 from composer.report import sections, tables
-from composer.report.curves import Curve, curves
 from composer.report.flips import flipped
 from composer.report.focus import MANY, focused, left_out
 from composer.report.forest import forest
@@ -20,6 +19,7 @@ from composer.report.markup import Markup, join, tag
 from composer.report.mixtures import legend, mixtures
 from composer.report.pareto import pareto
 from composer.report.search import search
+from composer.report.training import training
 from composer.report.wording import (
     CORRECTED,
     MARKS,
@@ -142,10 +142,11 @@ def _sections(
             "Cost",
             _note(_cost_note(results) + only),
             tables.cost(shown),
-            _all(results, shown, tables.cost(results)),
+            tables.phases(shown),
+            _all(results, shown, join([tables.cost(results), tables.phases(results)])),
         ),
         _section("Items that flipped", _note(FLIPPED), items) if items is not None else None,
-        _loss(shown, records, only),
+        _section("Training loss", *trained) if (trained := training(shown, records, only)) else None,
         _section("How to read", _how_to_read(results)),
         _section("How to reproduce", _reproduce(plan, results, records, config)),
     ]
@@ -246,20 +247,6 @@ def _forest(results: Results, kind: Kind, only: str) -> Markup:
 def _cost_note(results: Results) -> str:
     against = f" × is relative to {results.baseline}, paired by seed." if results.baseline else ""
     return f"One trial, mean over its finished seeds.{against}"
-
-
-def _loss(results: Results, records: Mapping[str, Any], only: str) -> Markup | None:
-    losses: dict[str, dict[int, Curve]] = {arm.name: {} for arm in results.arms}
-    for trial in results.trials:
-        if trial.status == "finished":
-            loss = records[trial.key]["training"]["loss"]
-            if loss:
-                losses[trial.arm][trial.seed] = [(float(step), float(value)) for step, value in loss]
-    drawn = curves(results, losses)
-    if drawn is None:
-        return None
-    note = f"One line a seed; the other arms are in grey. All panels share their axes.{only}"
-    return _section("Training loss", _note(note), drawn)
 
 
 def _how_to_read(results: Results) -> Markup:

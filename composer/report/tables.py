@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from composer.findings.cost import PHASES
 from composer.findings.measured import Gain, Ratio, Score
 from composer.findings.planned import KINDS, Kind
 from composer.findings.results import Results
@@ -21,15 +22,20 @@ from composer.report.wording import (
     count,
     duration,
     half_width,
+    hours,
     lower_is_better,
     noisy,
     percent,
     plain,
+    share,
     short_count,
     short_reason,
     signed,
     times,
 )
+
+USEFUL = "the share of real tokens among all that were computed; the rest is padding"
+MFU = "the share of the floating-point operations that the GPU could have done; – on a CPU"
 
 
 @dataclass(frozen=True)
@@ -136,12 +142,26 @@ def cost(results: Results) -> Markup:
                 Cell(count(arm.steps), arm.steps),
                 Cell(_beside(duration(one.train_seconds), ratio.train_seconds), one.train_seconds),
                 Cell(_beside(duration(one.total_seconds), ratio.total_seconds), one.total_seconds),
-                Cell(short_count(one.tokens_per_second), one.tokens_per_second),
-                Cell(count(one.peak_memory_mb), one.peak_memory_mb),
+                Cell(hours(one.gpu_hours), one.gpu_hours),
             ]
         )
-    headers = ["arm", "rows", "tokens trained", "steps", "training", "in all", "tokens/s", "peak MB"]
-    return table(headers, rows)
+    return table(["arm", "rows", "tokens trained", "steps", "training", "in all", "GPU-hours"], rows)
+
+
+def phases(results: Results) -> Markup:
+    """Where the time of one trial of every arm went, and how well the machine was used."""
+    rows = [
+        [
+            _name(arm.name, arm_label(arm), place, arm.name == results.baseline),
+            *(Cell(duration(one.seconds.get(phase)), one.seconds.get(phase)) for phase in PHASES),
+            Cell(short_count(one.tokens_per_second), one.tokens_per_second),
+            Cell(share(one.useful), one.useful, title=USEFUL),
+            Cell(share(one.mfu), one.mfu, title=MFU),
+            Cell(count(one.peak_gpu_memory_mb or one.peak_memory_mb), one.peak_gpu_memory_mb or one.peak_memory_mb),
+        ]
+        for place, (arm, one) in enumerate(zip(results.arms, results.cost, strict=True))
+    ]
+    return table(["arm", *PHASES, "tokens/s", "useful", "MFU", "peak MB"], rows, "Where the time went")
 
 
 def trials(results: Results) -> Markup:

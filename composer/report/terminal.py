@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from composer.config_search import COST
+from composer.findings.cost import PHASES
 from composer.findings.measured import Gain, Verdict
 from composer.findings.planned import KINDS, Arm, Benchmark, Category, Kind, Trial
 from composer.findings.results import Results
@@ -27,8 +29,10 @@ from composer.report.wording import (
     contrast_label,
     contrast_name,
     count,
+    done_said,
     duration,
     half_width,
+    hours,
     in_chunks,
     lower_is_better,
     marks_said,
@@ -36,6 +40,7 @@ from composer.report.wording import (
     plain,
     progress,
     seeds_said,
+    share,
     short_count,
     short_reason,
     signed,
@@ -51,6 +56,7 @@ STYLES: dict[Verdict, str] = {
 }
 ANSWERED = {"confirmed": "bold blue", "contradicted": "bold dark_orange", "cannot tell": ""}
 CELLS: dict[Kind, int] = {"accuracy": 14, "smooth": 16}  # columns of the terminal that one value takes
+TOLD = 20  # events that are listed
 LEADING = 10  # arms of a search that are listed
 BETWEEN = 2  # columns of the terminal between one value and the next, and at a table's two edges
 
@@ -91,6 +97,9 @@ def _parts(everything: Results, width: int) -> Iterator[RenderableType]:
     for places in in_chunks(range(max((len(arm.categories) for arm in results.arms), default=0)), columns["accuracy"]):
         yield _mixtures(results, places)
     yield _cost(results)
+    yield Padding(Text(_phases(results), style="dim"), (0, 1))
+    if results.events:
+        yield _events(results)
     failed = [trial for trial in everything.trials if trial.status == "failed"]
     if failed:
         yield _failed(failed)
@@ -286,6 +295,30 @@ def _cost(results: Results) -> Table:
             Text(relative[2], style="dim"),
         )
     return table
+
+
+def _phases(results: Results) -> str:
+    """Where the time of a trial went, in the mean over the arms, and how well the machine was used."""
+    known = [cost for cost in results.cost if cost.seconds]
+    if not known:
+        return "No trial has been timed yet."
+
+    def mean(name: str) -> float | None:
+        values = [value for cost in known if (value := getattr(cost, name)) is not None]
+        return fmean(values) if values else None
+
+    phases = [phase for phase in PHASES if all(phase in cost.seconds for cost in known)]
+    spent = ", ".join(f"{phase} {duration(fmean(cost.seconds[phase] for cost in known))}" for phase in phases)
+    used = f"useful tokens {share(mean('useful'))}, MFU {share(mean('mfu'))}, GPU-hours {hours(mean('gpu_hours'))}"
+    return f"Mean trial: {spent}; {used}."
+
+
+def _events(results: Results) -> RenderableType:
+    """What monitors told, a line each."""
+    told = [f"{one.arm}, seed {one.seed}: {one.told}; {done_said(one)}" for one in results.events]
+    more = f"and {len(told) - TOLD} more, in report.html" if len(told) > TOLD else ""
+    title = Text("What monitors told", style="bold")
+    return Group(title, *(Padding(Text(line), (0, 1)) for line in [*told[:TOLD], *([more] if more else [])]))
 
 
 def _failed(trials: Sequence[Trial]) -> Table:

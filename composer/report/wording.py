@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from composer.findings.gains import SAME_TRIALS
 from composer.findings.measured import UNTOLD, Gain, Verdict
-from composer.findings.planned import Arm, Benchmark, Kind
+from composer.findings.planned import Arm, Benchmark, Kind, TrialEvent
 from composer.findings.results import Results
 from composer.findings.statistics import NO_VARIANCE
 
@@ -19,6 +19,10 @@ CLASSES: dict[Verdict, str] = {"better": "better", "worse": "worse", "equivalent
 CORRECTED = {"holm": "Holm’s correction", "benjamini_hochberg": "Benjamini and Hochberg’s correction"}
 TITLES: dict[Kind, str] = {"accuracy": "Accuracy", "smooth": "Smooth score"}
 UNITS: dict[Kind, str] = {"accuracy": "points", "smooth": "bits per byte"}
+_DONE = {
+    "warn": "training went on", "skip": "the step was left out", "rollback": "training went back and left the step out",
+    "lower_lr": "the learning rate was lowered", "stop": "training ended",
+}  # fmt: skip
 _SCALE: dict[Kind, int] = {"accuracy": 100, "smooth": 1}
 _SHORT_REASONS = {NO_VARIANCE: "no spread", SAME_TRIALS: "same trials"}
 _DECIMALS: dict[Kind, int] = {"accuracy": 1, "smooth": 3}
@@ -72,6 +76,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %" if text in {"0", "100"} and share not in {0, 1} else f"{text} %"
 
 
+def share(value: float | None) -> str:
+    """A share in whole percent, or a dash."""
+    return "–" if value is None else percent(value)
+
+
 def count(value: float | None) -> str:
     """A whole number with thousands apart, or a dash."""
     return "–" if value is None else f"{value:,.0f}"
@@ -103,6 +112,16 @@ def duration(seconds: float | None) -> str:
 def times(ratio: float | None) -> str:
     """A ratio, as ×0.52."""
     return "–" if ratio is None else f"×{ratio:.2f}"
+
+
+def done_said(event: TrialEvent) -> str:
+    """What was done about an event."""
+    return _DONE.get(event.policy, event.policy)
+
+
+def hours(value: float | None) -> str:
+    """Hours of a GPU; a dash without one."""
+    return "–" if value is None else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def contrast_name(contrast: tuple[str | None, str, str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,7 @@ def write_run(
     findings: dict[str, Any] | None = None,
     designs: dict[str, Any] | None = None,
     claims: dict[str, Any] | None = None,
+    events: Mapping[tuple[str, int], list[dict[str, Any]]] = MappingProxyType({}),
 ) -> Path:
     """Writes `run`; `seconds` scales what is timed and nothing else."""
     pairs = COMPARISONS if comparisons is None else comparisons
@@ -93,6 +95,8 @@ def write_run(
             folder.mkdir(parents=True)
             pq.write_table(item_table(str(trial["arm"]), int(trial["seed"]), items, smooth), folder / "items.parquet")
             write_json(folder / "record.json", _record(trial, plan["arms"][trial["arm"]], seconds))
+        if at in events:
+            write_json(folder / "events.json", events[at])
     return run
 
 
@@ -183,6 +187,11 @@ def _record(trial: dict[str, Any], arm: dict[str, Any], scale: float) -> dict[st
             "seconds": training,
             "rows_per_second": arm["mixture"]["rows"] * 2 / training,
             "tokens_per_second": arm["training_tokens"] / training,
+            "useful": 0.62,
+            "mfu": None,
+            "peak_gpu_memory_mb": None,
+            "processes": 1,
+            "device": "cpu",
             "loss": [[int(step), float(value)] for step, value in zip(steps, loss, strict=True)],
         },
         "scores": {},

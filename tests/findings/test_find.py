@@ -194,6 +194,19 @@ def test_cost_is_paired_with_the_baseline_by_seed(run: Path) -> None:
     assert cost.relative.train_seconds == pytest.approx(expected)
 
 
+def test_a_gpu_has_hours_for_each_of_its_processes(tmp_path: Path) -> None:
+    run = write_run(tmp_path, seeds=1)
+    assert {one.gpu_hours for one in find(run).cost} == {None}
+    for path in (run / "trials").glob("*/record.json"):
+        record = read_json(path)
+        record["training"] |= {"device": "NVIDIA H100", "processes": 4, "mfu": 0.4}
+        record["seconds"]["total"] = 1800.0
+        write_json(path, record)
+    cost = find(run).cost[0]
+    assert (cost.gpu_hours, cost.mfu, cost.useful) == (2.0, 0.4, 0.62)
+    assert cost.seconds == {"load": 2.0, "tokenise": 1.0, "train": cost.train_seconds, "evaluate": 8.0}
+
+
 def test_items_that_do_not_pair_leave_no_results(run: Path) -> None:
     other = find(run).trials[5]
     (run / "results.json").unlink()

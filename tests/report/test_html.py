@@ -99,6 +99,12 @@ def test_every_gain_score_and_curve_is_drawn(page: Page) -> None:
     assert page.classed("rect", "segment") == 2 * (4 + 3 + 4 + 3)
 
 
+def test_what_monitors_told_is_on_the_curves_and_in_a_table(page: Page) -> None:
+    assert page.classed("circle", "event") == 3
+    assert "run2, seed 0: the rows of step 89 are harder (the step was left out)" in page.text
+    assert "training ended" in page.text
+
+
 def test_verdicts_on_the_page_are_those_of_the_results(page: Page, run: Path) -> None:
     results = find(run)
     for verdict in ("better", "worse"):

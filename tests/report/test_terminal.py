@@ -94,3 +94,15 @@ def test_a_run_with_nothing_finished_is_shown(tmp_path: Path, baseline: str | No
     run = write_run(tmp_path, baseline=baseline, missing=[(arm, seed) for arm in ARMS for seed in range(4)])
     find(run)
     assert "0 of 16 trials finished, 16 missing" in printed(run)
+
+
+def test_what_monitors_told_is_a_line_each(run: Path) -> None:
+    text = printed(run)
+    assert "run2, seed 0: the rows of step 89 are harder; the step was left out" in text
+    assert "run4, seed 3: the loss of step 12 is no number; training ended" in text
+
+
+def test_the_time_of_a_trial_is_told_by_phase_and_a_cpu_has_no_gpu_hours(run: Path) -> None:
+    text = " ".join(printed(run).split())
+    assert "Mean trial: load 2.0 s, tokenise 1.0 s, train " in text
+    assert "useful tokens 62 %, MFU –, GPU-hours –." in text
