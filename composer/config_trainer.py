@@ -54,7 +54,7 @@ class MonitorConfig:
     """What is done where a monitor finds something."""
 
     policy: str = "warn"
-    threshold: float = 0.0  # in robust standard deviations; 0: the monitor's own
+    threshold: float = 0.0  # in the monitor's own unit; 0: its default
 
     def problems(self, key: str, allowed: tuple[str, ...]) -> Iterator[str]:
         """What is wrong with this section, found at `key`."""
@@ -68,6 +68,7 @@ class MonitorsConfig:
     """What is watched while a trial trains."""
 
     spike: MonitorConfig = field(default_factory=MonitorConfig)  # a step whose rows are far harder than their like
+    repeats: MonitorConfig = field(default_factory=MonitorConfig)  # a step that is all but made of a few rows
     drift: MonitorConfig = field(default_factory=MonitorConfig)  # a loss that keeps rising
     plateau: MonitorConfig = field(default_factory=lambda: MonitorConfig(policy="off"))  # one that no longer falls
     divergence: MonitorConfig = field(default_factory=lambda: MonitorConfig(policy="stop"))  # NaN or infinite
@@ -75,6 +76,7 @@ class MonitorsConfig:
     def problems(self, key: str) -> Iterator[str]:
         """What is wrong with this section, found at `key`."""
         yield from self.spike.problems(f"{key}.spike", POLICIES)
+        yield from self.repeats.problems(f"{key}.repeats", POLICIES)
         yield from self.drift.problems(f"{key}.drift", ("off", "warn", "lower_lr", "stop"))
         yield from self.plateau.problems(f"{key}.plateau", ("off", "warn", "lower_lr", "stop"))
         yield from self.divergence.problems(f"{key}.divergence", ("skip", "rollback", "stop"))

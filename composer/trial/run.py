@@ -96,8 +96,8 @@ def run(folder: Path) -> dict[str, Any] | None:
     with _phase("train", clock):
         groups = [f"{one['category']} {one['source']}" for one in table.select(["category", "source"]).to_pylist()]
         training = train(
-            loaded.model, loaded.tokenizer, tokens, ledger, groups, config, spec["seed"], folder,
-            lambda step, steps, loss: _tell("train", step, steps, loss), lambda: _score(loaded, spec),
+            loaded.model, loaded.tokenizer, tokens, ledger, groups, table["id"].to_pylist(), config, spec["seed"],
+            folder, lambda step, steps, loss: _tell("train", step, steps, loss), lambda: _score(loaded, spec),
             remembered(shape),
         )  # fmt: skip
     if not _is_first():

@@ -67,6 +67,7 @@ def train(
     tokens: Tokens,
     ledger: Ledger,
     groups: Sequence[str],
+    ids: Sequence[str],
     config: TrainerConfig,
     seed: int,
     folder: Path,
@@ -82,6 +83,7 @@ def train(
         tokens: The mixture's.
         ledger: Made of these tokens.
         groups: (n_rows,) category and source of each row of the mixture, which losses are compared within.
+        ids: (n_rows,) of the rows, which are told.
         config: How to train.
         seed: The trial's.
         folder: Gets `checkpoints/`, `history/`, `losses/`, `events.json` and `stopping.json`.
@@ -107,7 +109,7 @@ def train(
                 print(sentence, file=sys.stderr, flush=True)
             history.go_back(step_of(start) if start else 0)
             stopping.go_back(sum(step.tokens for step in history.steps))
-            monitors = Monitors(config.monitors, codes, learned)
+            monitors = Monitors(config, codes, learned, ids)
             for step in history.steps:
                 if step.number not in events.left_out:
                     monitors.look(step)

@@ -63,7 +63,7 @@ def test_memory_that_ends_halves_the_pass_and_the_result_stays(tmp_path):
         try:
             model = model_with(VARLEN, torch.float32)
             results[free] = train(
-                model, None, tokens, ledger, ["all"] * 64, config, 0, tmp_path / str(free), lambda *_: None
+                model, None, tokens, ledger, ["all"] * 64, [""] * 64, config, 0, tmp_path / str(free), lambda *_: None
             )
         finally:
             torch.cuda.set_per_process_memory_fraction(1.0)
