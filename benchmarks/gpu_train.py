@@ -85,7 +85,8 @@ def composer(tokens: Tokens, told: dict[str, Any]) -> list[tuple[int, float]]:
     ledger = make_ledger(tokens, [str(place) for place in range(len(tokens))], settings, 0, gap)
     folder = Path(tempfile.mkdtemp())
     try:
-        ran = train(made, None, tokens, ledger, ["all"] * len(tokens), [""] * len(tokens), settings, 0, folder, lambda *_: None)  # type: ignore[arg-type]
+        same = [""] * len(tokens)
+        ran = train(made, None, tokens, ledger, same, same, settings, 0, folder, lambda *_: None)  # type: ignore[arg-type]
     finally:
         shutil.rmtree(folder)
     print(
