@@ -96,7 +96,7 @@ def test_the_rungs_of_a_ladder_lie_in_each_other_and_differ_in_their_category_al
 
 
 def _categories(index):
-    return [index.strata[place][0] for place in index.stratum]
+    return [category for (category, _), size in zip(index.strata, index.sizes, strict=True) for _ in range(size)]
 
 
 def test_all_trains_no_mixture_of_its_parts_twice(studies):

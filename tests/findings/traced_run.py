@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -68,10 +68,10 @@ def pool_rows(planted: Sequence[tuple[str, str]]) -> Iterator[Row]:
         yield Row((("user", prompt), ("assistant", response)), "openthought", stratum, "mini/openthought")
 
 
-def make_pool(path: Path, planted: Sequence[tuple[str, str]]) -> Pool:
+def make_pool(path: Path, planted: Sequence[tuple[str, str]], count: int = PLANTED) -> Pool:
     """A pool with rows in English planted: of all these so many, as long as the rest of their category is."""
     rest = [row.messages for row in pool_rows(()) if row.category == "openthought"]
-    wanted = np.quantile(_tokens(rest), (np.arange(PLANTED) + 0.5) / PLANTED)
+    wanted = np.quantile(_tokens(rest), (np.arange(count) + 0.5) / max(count, 1))
     sizes = _tokens([(("user", prompt), ("assistant", response)) for prompt, response in planted]).astype(float)
     chosen = list[int]()
     for size in wanted:
@@ -86,9 +86,9 @@ def _tokens(rows: Sequence[tuple[tuple[str, str], ...]]) -> np.ndarray:
     return count_tokens("mini", pa.array(turns, MESSAGES))
 
 
-def write_run(run: Path, pool: Pool, seeds: int = 1) -> list[Path]:
+def write_run(run: Path, pool: Pool, seeds: int = 1, *more: str, quotas: Mapping[str, int] = QUOTAS) -> list[Path]:
     """A run that composed a mixture of the pool and wrote its trials' specs; the trials' folders."""
-    given = [f"mixture.quotas.{name}={rows}" for name, rows in QUOTAS.items()]
+    given = [*more, *(f"mixture.quotas.{name}={rows}" for name, rows in quotas.items())]
     given += ["pool=folder", f"pool.path={pool.path}", "mixture=custom", "mixture.by=rows", f"study.seeds={seeds}"]
     recipe = load_recipe(None, [*given, f"out={run}"])
     plan = make_plan(recipe, pool)

@@ -123,9 +123,9 @@ def test_rows_without_thinking_are_asked_by_the_switch_and_answer_at_once():
 def test_a_pool_with_rows_without_thinking_holds_those_of_one_without():
     def ids(**more):
         index = open_pool(PoolConfig(name="mini", kind="mini", rows=2000, **more)).index
-        found = {category: set() for category in index.categories}
-        for row, place in zip(index.ids.to_pylist(), index.stratum, strict=True):
-            found[index.strata[place][0]].add(row)
+        found, names = {category: set() for category in index.categories}, index.ids.to_pylist()
+        for place, (category, _) in enumerate(index.strata):
+            found[category] |= set(names[index.rows(place)])
         return found
 
     without, both = ids(), ids(no_think_share=0.05)
