@@ -48,6 +48,8 @@ class Monitors:
     def remember(self, step: Step) -> None:
         """Takes a step as one of those that later ones are compared with."""
         self._repeats.remember(step)
+        if not step.taken:
+            self._spikes.outlast()
         if not (step.taken and math.isfinite(step.loss) and math.isfinite(step.grad_norm)):
             return
         if not self._spikes.remember(step, self._spikes.look(step)):

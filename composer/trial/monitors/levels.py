@@ -31,7 +31,7 @@ class Levels:
         """
         self._groups = groups
         self._lengths = np.log(np.maximum(learned, 1))
-        self._known: dict[int, deque[tuple[float, float]]] = {}
+        self._known: dict[int, tuple[deque[float], deque[float]]] = {}  # losses, logarithms of lengths
         self._seen: dict[int, int] = {}
 
     def add(self, step: Step) -> None:
@@ -39,26 +39,46 @@ class Levels:
         for place, loss in zip(step.places.tolist(), step.losses.tolist(), strict=True):
             if math.isfinite(loss):
                 group = int(self._groups[place])
-                self._known.setdefault(group, deque(maxlen=ROWS)).append((loss, float(self._lengths[place])))
+                losses, lengths = self._known.setdefault(group, (deque(maxlen=ROWS), deque(maxlen=ROWS)))
+                losses.append(loss)
+                lengths.append(float(self._lengths[place]))
                 self._seen[group] = self._seen.get(group, 0) + 1
 
-    def of(self, place: int) -> tuple[float, float] | None:
-        """The median and the robust spread, in nats, of rows like one; None while too few are known."""
-        group = int(self._groups[place])
-        seen = self._seen.get(group, 0)
-        if seen < LEAST:
-            return None
-        latest = np.array(self._known[group])[-max(FEWEST, seen // 2) :]
-        nearest = np.argsort(np.abs(latest[:, 1] - self._lengths[place]), kind="stable")[:LIKE]
-        like = np.sort(latest[nearest, 0])
-        middle = _quantile(like, 0.5)
-        near = MAD * _quantile(np.sort(np.abs(like - middle)), 0.5)
-        return middle, max(near, (_quantile(like, 0.9) - middle) / NINTH, FLOOR)
+    def forget(self) -> None:
+        """Knows no losses again."""
+        self._known.clear()
+        self._seen.clear()
+
+    def of(self, places: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The median and the robust spread of rows like each.
+
+        Args:
+            places: (n,) rows.
+
+        Returns:
+            (n,) and (n,), in nats; NaN where too few are known.
+        """
+        middle, spread = np.full((2, len(places)), np.nan)
+        groups = self._groups[places]
+        for group in np.unique(groups).tolist():
+            seen = self._seen.get(group, 0)
+            if seen < LEAST:
+                continue
+            losses, lengths = (np.array(known)[-max(FEWEST, seen // 2) :] for known in self._known[group])
+            rows = np.flatnonzero(groups == group)
+            apart = np.abs(lengths - self._lengths[places[rows], None])
+            nearest = np.argsort(apart, axis=1, kind="stable")[:, :LIKE]
+            like = np.sort(losses[nearest], axis=1)
+            middle[rows] = quantile(like, 0.5)
+            near = MAD * quantile(np.sort(np.abs(like - middle[rows, None]), axis=1), 0.5)
+            spread[rows] = np.maximum(np.maximum(near, (quantile(like, 0.9) - middle[rows]) / NINTH), FLOOR)
+        return middle, spread
 
 
-def _quantile(ordered: NDArray[np.float64], share: float) -> float:
-    """Of sorted values, between the two nearest; numpy's own takes twenty times as long for so few."""
-    at = share * (len(ordered) - 1)
+def quantile(ordered: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Of sorted values along the last axis, between the two nearest; NumPy's own takes far longer for so few."""
+    at = share * (ordered.shape[-1] - 1)
     low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))
+    high = min(low + 1, ordered.shape[-1] - 1)
+    between: NDArray[np.float64] = ordered[..., low] + (at - low) * (ordered[..., high] - ordered[..., low])
+    return between

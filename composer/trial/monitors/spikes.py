@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.trial.history import Step
-from composer.trial.monitors.levels import MAD, Levels
+from composer.trial.monitors.levels import MAD, Levels, quantile
 
 WINDOW = 100  # steps that a value is held against
 LEAST = 20  # of them that must be known
@@ -21,7 +21,7 @@ AGREED = 3.0  # what they then have to come to, in standard deviations of their 
 STEADY = 0.1  # the least spread of the logarithm of the gradient's norm
 AFTER = 0.5  # of a spike's score, which a later step must exceed to be a spike too …
 FADES = 0.9  # … and what is left of that a step later
-LASTING = 16  # steps in a row that stand out, after which theirs is the level
+LASTING = 16  # steps in a row that stand out, after which all is learned anew
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class Spikes:
         self._levels, self._learned, self._threshold = levels, learned, threshold or THRESHOLD
         self._losses, self._norms = Running(floor=1.0, level=0.0), Running(floor=STEADY)
         self._in_a_row = 0
+        self._judged: tuple[NDArray[np.float32], Excess | None] | None = None  # the last step's losses, and theirs
 
     def look(self, step: Step) -> Spike | None:
         """What stands out in a step, if anything does; it is not remembered."""
@@ -88,34 +89,46 @@ class Spikes:
 
     def remember(self, step: Step, spike: Spike | None) -> bool:
         """Takes a step that was taken; False where it stands out, so that later ones are not held against it."""
-        self._in_a_row = self._in_a_row + 1 if spike is not None else 0
         for running, score in (
             (self._losses, spike.loss if spike else 0.0),
             (self._norms, spike.norm if spike else 0.0),
         ):
             running.fade(score if spike is not None and spike.is_new else 0.0)
-        if spike is not None and self._in_a_row <= LASTING:
+        if spike is not None:
+            self.outlast()
             return False
+        self._in_a_row = 0
         if (excess := self._excess(step)) is not None:
             self._losses.add(excess.deviations)
         self._norms.add(_log(step.grad_norm))
         return True
 
+    def outlast(self) -> None:
+        """Another step in a row stood out or was left out; where that lasts, what was known before is forgotten."""
+        self._in_a_row += 1
+        if self._in_a_row >= LASTING:
+            self._in_a_row = 0
+            for known in (self._losses, self._norms, self._levels):
+                known.forget()
+
     def _excess(self, step: Step) -> Excess | None:
         """What a step's rows are above the levels of their like; None where none is known."""
-        told = [
-            (loss - of[0], of[1], self._learned[place])
-            for place, loss in zip(step.places.tolist(), step.losses.tolist(), strict=True)
-            if math.isfinite(loss) and (of := self._levels.of(place)) is not None
-        ]
-        if not told:
+        if self._judged is not None and self._judged[0] is step.losses:
+            return self._judged[1]
+        middle, spread = self._levels.of(step.places)
+        known = np.isfinite(step.losses) & np.isfinite(middle)
+        self._judged = (step.losses, None)
+        if not known.any():
             return None
-        above, spread, tokens = np.array(told, float).T
-        return Excess(
+        above, spread = step.losses[known] - middle[known], spread[known]
+        tokens = self._learned[step.places[known]].astype(float)
+        excess = Excess(
             nats=float(tokens @ above / tokens.sum()),
             deviations=float(tokens @ above / np.sqrt(tokens**2 @ spread**2)),
             agreed=float(np.clip(above / spread, -ROW, ROW).sum() / math.sqrt(len(above))),
         )
+        self._judged = (step.losses, excess)
+        return excess
 
 
 class Running:
@@ -142,10 +155,10 @@ class Running:
         """The value's score; 0 where too few are known."""
         if len(self._values) < LEAST:
             return 0.0
-        known = np.array(self._values)
-        middle = float(np.median(known))
-        near = MAD * float(np.median(np.abs(known - middle)))
-        tail = (float(np.quantile(known, 0.95)) - middle) / TAIL
+        known = np.sort(self._values)
+        middle = float(quantile(known, 0.5))
+        near = MAD * float(quantile(np.sort(np.abs(known - middle)), 0.5))
+        tail = (float(quantile(known, 0.95)) - middle) / TAIL
         return (value - max(middle, self._level)) / max(near, tail, self._floor)
 
     def times(self, logarithm: float) -> float:
@@ -155,6 +168,11 @@ class Running:
     def add(self, value: float) -> None:
         """Takes a value that was nothing special."""
         self._values.append(value)
+
+    def forget(self) -> None:
+        """Knows no value again."""
+        self._values.clear()
+        self.wake = 0.0
 
     def fade(self, score: float) -> None:
         """A step later, in which a spike of that score was let pass, or none."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.trial.history import Step
-from composer.trial.monitors.levels import FLOOR, MAD
+from composer.trial.monitors.levels import FLOOR, MAD, NINTH, quantile
 
 ROWS = 64  # of a group that are remembered
 FEWEST = 12  # of them that are looked at, although older than half of all; and that must be known
@@ -89,9 +89,10 @@ class Trends:
         else:
             before, (self._sum, _) = self._sum, self._with(step)
             self._since = self._since if before else step.number
-        for place, loss in zip(step.places.tolist(), step.losses.tolist(), strict=True):
-            if math.isfinite(loss):
-                self._add(int(self._groups[place]), loss, step)
+        finite = np.isfinite(step.losses)
+        groups = self._groups[step.places[finite]]
+        for group in np.unique(groups).tolist():
+            self._add(group, step.losses[finite][groups == group].tolist(), step)
 
     def _with(self, step: Step) -> tuple[float, float]:
         """The sum with a step, and by how many nats its rows are above their best in the mean."""
@@ -105,17 +106,16 @@ class Trends:
         spreads, nats = np.array(told).T
         return max(0.0, self._sum + float(np.clip(spreads, -ROW, ROW).mean()) - RISE), float(nats.mean())
 
-    def _add(self, group: int, loss: float, step: Step) -> None:
+    def _add(self, group: int, losses: list[float], step: Step) -> None:
         known = self._known.setdefault(group, deque(maxlen=ROWS))
-        known.append(loss)
-        self._seen[group] = self._seen.get(group, 0) + 1
+        known.extend(losses)
+        self._seen[group] = self._seen.get(group, 0) + len(losses)
         if len(known) < FEWEST:
             return
         latest = np.sort(np.array(known)[-max(FEWEST, self._seen[group] // 2) :])
-        level = float(np.median(latest))
-        spread = max(
-            MAD * float(np.median(np.abs(latest - level))), (float(np.quantile(latest, 0.9)) - level) / 1.2816, FLOOR
-        )
+        level = float(quantile(latest, 0.5))
+        near = MAD * float(quantile(np.sort(np.abs(latest - level)), 0.5))
+        spread = max(near, (float(quantile(latest, 0.9)) - level) / NINTH, FLOOR)
         if (best := self._best.get(group)) is None or level < best.level:
             self._best[group], self._rate = Best(level, spread), step.learning_rate
         if (mark := self._marks.get(group)) is None or level < mark - BETTER * spread:
