@@ -99,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
                 default=min(os.cpu_count() or 1, 4),
                 help="threads that read the pool and write (the result is the same)",
             )
+        if name == "plan":
+            verb.add_argument(
+                "--measure", action="store_true",
+                help="train some steps and evaluate some items first, and reckon with what they took",
+            )  # fmt: skip
         if name == "pool":
             _pool_arguments(verb)
     return parser
@@ -178,7 +183,7 @@ def _request(given: argparse.Namespace) -> Request:
         run=run,
         arm=getattr(given, "arm", None),
         workers=getattr(given, "workers", 1),
-        options={**vars(given), "inspect": inspects} if given.verb in {"fit", "pool", "trace"} else {},
+        options={**vars(given), "inspect": inspects} if given.verb in {"fit", "plan", "pool", "trace"} else {},
     )
 
 

@@ -24,6 +24,8 @@ def show_plan(plan: Mapping[str, Any], console: Console) -> None:
     """Prints `plan.json`."""
     console.print(_arms(plan))
     console.print(_summary(plan), highlight=False)
+    if costs := _costs(plan):
+        console.print(costs, style="dim", highlight=False)
     if plan["designs"]:
         console.print("", _designs(plan))
     if plan.get("search"):
@@ -56,7 +58,8 @@ def _summary(plan: Mapping[str, Any]) -> str:
     expected, arms = plan["expected"], len(plan["arms"])
     time = "of unknown duration"
     if expected["wall_seconds"] is not None:
-        time = f"expected time about {_duration(expected['wall_seconds'])}"
+        measured = ", as measured" if expected["measured"] else ""
+        time = f"expected time about {_duration(expected['wall_seconds'])}{measured}"
     tokens = "" if expected["tokens"] is None else f"{expected['tokens']:,} training tokens, "
     further = f" and at most {expected['further_trials']} more" if expected["further_trials"] else ""
     seeds = plan["seeds"]
@@ -64,6 +67,23 @@ def _summary(plan: Mapping[str, Any]) -> str:
         f"{arms} arm{'s' * (arms != 1)} × {seeds} seed{'s' * (seeds != 1)} = "
         f"{expected['trials']} trials{further}, {tokens}{time}"
     )
+
+
+def _costs(plan: Mapping[str, Any]) -> str:
+    """A trial's time by phase in the mean over arms, what all take of the GPUs, and of the disk."""
+    expected, told = plan["expected"], []
+    phases = [arm["phases"] for arm in plan["arms"].values() if arm["phases"] is not None]
+    if phases:
+        means = {name: sum(of[name] for of in phases) / len(phases) for name in phases[0]}
+        told.append("a trial: " + ", ".join(f"{name} {_duration(taken)}" for name, taken in means.items()))
+    if expected["flops"] is not None:
+        told.append(f"{expected['flops']:.2g} floating-point operations")
+    if expected["gpu_hours"] is not None:
+        used = [arm["mfu"] for arm in plan["arms"].values() if arm["mfu"] is not None]
+        told.append(f"{expected['gpu_hours']:,.1f} GPU-hours{f' at MFU {max(used):.2f}' if used else ''}")
+    if expected["disk_mb"] is not None:
+        told.append(f"at most {_size(expected['disk_mb'])} of disk")
+    return "; ".join(told)
 
 
 def _designs(plan: Mapping[str, Any]) -> Table:
@@ -178,6 +198,10 @@ def _points(gain: float | None) -> str:
     if gain is None:
         return "none: one seed"
     return f"{100 * gain:.1f}" if gain < 1 else "over 100"
+
+
+def _size(megabytes: float) -> str:
+    return f"{megabytes:,.0f} MB" if megabytes < 2000 else f"{megabytes / 1024:,.1f} GB"
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,13 +18,16 @@ from composer.mixture import Mixture, compose, manifest
 from composer.mixture.planned import planned_rows
 from composer.pool import Pool
 from composer.recipe import Recipe, load_model
+from composer.study.cost import disk_mb, measured, trial_cost, work_of
 from composer.study.designs import Design, pool_problems
 from composer.study.designs.variants import multiple
 from composer.study.domain import is_proposed
 from composer.study.runner import Trial
+from composer.study.spread import Spread
 from composer.trial.backends import check_backend
 from composer.trial.extras import check_extras
 from composer.trial.spec import trial_key, trial_spec
+from composer.trial.speed import Speed
 
 PLAN_VERSION = 2
 # What may differ between two runs of one study: how it is run, where it lies, how its findings are judged.
@@ -55,11 +57,12 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
 
     `plan.json`, version 2: `recipe`, `label`, `command`, `baseline`, `comparisons`, `findings`, `benchmarks`,
     `categories`, `pool`, `model`, `seeds`, `arms` (label, whether the recipe declares it, mixture manifest, steps,
-    training_tokens, expected seconds),
+    training_tokens, and of one trial `cost.trial_cost`),
     `designs` (`designs.Design`, and what its arms cost), `claims` (`ClaimConfig`, its dose in rows), `search`
     (`SearchConfig`, or null), `trials` (arm, seed, key), `needs`, `unknown` (what cannot be known here, a sentence
-    each), `expected` (trials, further_trials that adaptive designs and a search may add at most, rows, tokens, seconds
-    of all trials, wall-clock seconds with the launcher's workers).
+    each), `expected` (trials, further_trials that adaptive designs and a search may add at most; of all trials rows,
+    tokens, seconds, flops and gpu_hours; wall-clock seconds with the launcher's workers, disk_mb at most, and whether
+    that was measured here).
 
     Without its pool a plan has no mixtures and no trials: digests, tokens and seconds are null, and `unknown` says why.
 
@@ -78,6 +81,7 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
     mixtures: dict[str, Mixture] = {}
     arms: dict[str, dict[str, Any]] = {}
     trials: list[Trial] = []
+    speeds: dict[str, Speed | None] = {}
     for name, declared in recipe.arms.items():
         trainer, model = replace(config.trainer, **declared.trainer), recipe.models.get(name, config.model)
         if pool is None:
@@ -85,24 +89,22 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
         else:
             mixtures[name] = composed[name] if name in composed else compose(pool.index, recipe.mixtures[name])
             described = manifest(mixtures[name], pool.name, pool.digest, recipe.mixtures[name])
-        tokens = None if described["tokens"] is None else described["tokens"] * trainer.epochs
-        rows = described["rows"]
+        if pool is not None:
+            spec = _spec(recipe, name, described["digest"], 0)
+            speeds[name] = measured(spec, Spread.of(config.launcher))
+        work = work_of(described["rows"], described["tokens"], trainer)
         arms[name] = {
             "label": declared.label or name,
             "declared": name in config.study.arms,  # by the recipe, not by a design
             "mixture": described,
-            "steps": None if rows is None else math.ceil(rows / trainer.batch_size) * trainer.epochs,
-            "training_tokens": tokens,
-            "seconds": _seconds(tokens, model.tokens_per_second, config.benchmarks.seconds),
+            "steps": work.steps,
+            "training_tokens": work.trained,
+            **trial_cost(work, speeds.get(name), model, config.benchmarks),
             "trainer": dict(declared.trainer),
         }
     for seed in range(config.study.seeds):
         for name, arm in arms.items() if pool is not None else ():
-            trainer = replace(config.trainer, **recipe.arms[name].trainer)
-            spec = trial_spec(
-                f"mixtures/{name}", arm["mixture"]["digest"], recipe.models.get(name, config.model), trainer,
-                config.benchmarks, seed,
-            )  # fmt: skip
+            spec = _spec(recipe, name, arm["mixture"]["digest"], seed)
             trials.append(Trial(name, seed, trial_key(spec), spec, arm["steps"], arm["label"]))
     facts = {
         "version": PLAN_VERSION,
@@ -126,9 +128,16 @@ def make_plan(recipe: Recipe, pool: Pool | None, composed: Mapping[str, Mixture]
         "trials": [{"arm": trial.arm, "seed": trial.seed, "key": trial.key} for trial in trials],
         "needs": needs(recipe),
         "unknown": list(_unknown(recipe, pool)),
-        "expected": _expected(recipe, arms, trials if pool is not None else None),
+        "expected": _expected(recipe, arms, trials if pool is not None else None, speeds),
     }
     return Plan(facts, mixtures, trials)
+
+
+def _spec(recipe: Recipe, arm: str, mixture: str, seed: int) -> dict[str, Any]:
+    config = recipe.config
+    trainer = replace(config.trainer, **recipe.arms[arm].trainer)
+    model = recipe.models.get(arm, config.model)
+    return trial_spec(f"mixtures/{arm}", mixture, model, trainer, config.benchmarks, seed)
 
 
 def _declared(mixture: MixtureConfig) -> dict[str, Any]:
@@ -190,12 +199,14 @@ def _unknown(recipe: Recipe, pool: Pool | None) -> Iterator[str]:
             "keys and the time that they take"
         )
     elif config.model.tokens_per_second <= 0:
-        yield "the time that trials take: set model.tokens_per_second"
+        yield "the time that trials take: `composer plan --measure` trains a few steps, or set model.tokens_per_second"
     if pool is None and any(mixture.by == "tokens" for mixture in recipe.mixtures.values()):
         yield "the rows of mixtures with by=tokens"
 
 
-def _expected(recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial] | None) -> dict[str, Any]:
+def _expected(
+    recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial] | None, speeds: Mapping[str, Speed | None]
+) -> dict[str, Any]:
     """What all trials cost; arms that are one mixture count once, where their keys are known."""
     config, seeds = recipe.config, recipe.config.study.seeds
     if trials is None:
@@ -210,7 +221,23 @@ def _expected(recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial] |
         "tokens": _sum([arm["training_tokens"] for arm in once]),
         "seconds": seconds,
         "wall_seconds": None if seconds is None else round(seconds / config.launcher.workers, 1),
+        "flops": _sum([arm["flops"] for arm in once]),
+        "gpu_hours": None if (hours := [arm["gpu_hours"] for arm in once]) and None in hours else round(sum(hours), 2),
+        "disk_mb": None if trials is None else _disk(recipe, arms, trials, speeds),
+        "measured": bool(speeds) and None not in speeds.values(),
     }
+
+
+def _disk(
+    recipe: Recipe, arms: Mapping[str, Any], trials: Sequence[Trial], speeds: Mapping[str, Speed | None]
+) -> float | None:
+    config, once = recipe.config, {trial.key: trial.arm for trial in trials}.values()
+    mixtures = {arm["mixture"]["digest"]: arm["mixture"]["tokens"] for arm in arms.values()}
+    of_trials = [
+        (replace(config.trainer, **recipe.arms[arm].trainer), recipe.models.get(arm, config.model), speeds[arm])
+        for arm in once
+    ]
+    return disk_mb(list(mixtures.values()), of_trials, config.launcher.workers)
 
 
 def _sum(numbers: Sequence[Any], times: int = 1) -> Any:
@@ -292,10 +319,6 @@ _NEED = {"network": "the network (the Hugging Face hub)", "gpu": "a GPU"}
 def _told(key: str) -> bool:
     """Whether a key only tells people something: how many items a benchmark has."""
     return key.startswith("benchmarks.of.") and key.endswith(".items")
-
-
-def _seconds(tokens: int | None, per_second: float, evaluation: float) -> float | None:
-    return round(tokens / per_second + evaluation, 1) if per_second > 0 and tokens is not None else None
 
 
 def _differences(old: Any, new: Any, key: str = "") -> list[tuple[str, Any, Any]]:

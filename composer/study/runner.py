@@ -148,7 +148,7 @@ def run_trials(
     errors: dict[str, str] = {}
     with (
         _exit_on_sigterm(),
-        _Starter(spread, command, preload if forks else (), _environment(threads)) as starter,
+        _Starter(spread, command, preload if forks else (), environment(threads)) as starter,
         contextlib.closing(_run(run, waiting, workers, starter)) as events,
     ):
         for event in events:
@@ -339,7 +339,8 @@ def _folder(run: Path, key: str) -> Path:
     return run / "trials" / key
 
 
-def _environment(threads: int) -> dict[str, str]:
+def environment(threads: int) -> dict[str, str]:
+    """What a trial's process sees: so many threads, and output that is not held back."""
     count = str(threads)
     return {
         **os.environ,

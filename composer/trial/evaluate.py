@@ -38,10 +38,14 @@ ITEMS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores by task and "metric,filter", and one row per item, filter and metric (`ITEMS_SCHEMA`)."""
+    """Scores by task and "metric,filter", one row per item, filter and metric (`ITEMS_SCHEMA`), and each task's size.
+
+    Sizes are without the limit.
+    """
 
     scores: dict[str, dict[str, float]]
     items: pa.Table
+    sizes: dict[str, int]
 
 
 def evaluate(
@@ -76,6 +80,7 @@ def evaluate(
         declared = ", ".join(folders)
         raise TrialError(f"lm-eval knows no task {', '.join(unknown)}: neither {declared} nor lm-eval declares it")
     scores: dict[str, dict[str, float]] = {}
+    sizes: dict[str, int] = {}
     rows: list[dict[str, Any]] = []
     with _quiet(), _random_state_kept(), language_model(backend, model, tokenizer, batch_size) as lm:
         for mode, of_mode in _by_mode(manager, tasks).items():
@@ -94,8 +99,9 @@ def evaluate(
             for task, found in results["results"].items():
                 numbers = {name: value for name, value in found.items() if "," in name}
                 scores[task] = {name: float(one) for name, one in numbers.items() if isinstance(one, float | int)}
+            sizes |= {task: int(of["original"]) for task, of in results["n-samples"].items()}
             rows += [row for task, samples in results["samples"].items() for one in samples for row in _rows(task, one)]
-    return Evaluation(scores, pa.Table.from_pylist(rows, ITEMS_SCHEMA))
+    return Evaluation(scores, pa.Table.from_pylist(rows, ITEMS_SCHEMA), sizes)
 
 
 def _by_mode(manager: Any, tasks: Sequence[str]) -> dict[str | None, list[str]]:

@@ -75,7 +75,10 @@ def plan_(request: Request, console: Console) -> int:
     recipe = proposed(resumed(recipe), pool)
     if recipe.config.study.search is not None:
         search_domain(recipe, pool)  # bounds that leave no choice are told
-    plan = _planned(recipe, pool).facts
+    made = _planned(recipe, pool)
+    if request.options.get("measure"):
+        made = _measured(recipe, pool, made, console if not request.json else Console(stderr=True))
+    plan = made.facts
     write_json(recipe.out / "plan.json", plan)
     if request.json:
         print_json(plan)
@@ -83,6 +86,21 @@ def plan_(request: Request, console: Console) -> int:
     show_plan(plan, console)
     console.print(f"written to [bold]{escape(str(recipe.out / 'plan.json'))}[/]", highlight=False)
     return 0
+
+
+def _measured(recipe: Recipe, pool: Pool | None, made: Plan, console: Console) -> Plan:
+    """The plan once more, after a short trial of each of its shapes."""
+    from composer.study.measure import measure
+    from composer.study.plan import check_needs
+
+    check_needs(recipe)
+    if pool is None:
+        raise RequestError(
+            f"--measure trains on rows of pool={recipe.config.pool.name}, which is not on this machine: build it by "
+            f"`composer pool pool={recipe.config.pool.name}`, or give a local one"
+        )
+    measure(made, pool, recipe.config.launcher, console)
+    return _planned(recipe, pool)
 
 
 def run_(request: Request, console: Console) -> int:

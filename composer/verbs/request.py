@@ -29,7 +29,7 @@ class Request:
     run: Path | None = None
     arm: str | None = None
     workers: int = 1
-    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`, `pool` and `trace`
+    options: Mapping[str, Any] = field(default_factory=dict)  # of `fit`, `plan`, `pool` and `trace`
 
 
 def load(request: Request, console: Console) -> Recipe | None:
