@@ -31,7 +31,7 @@ APART = 25  # clean steps between two faults
 CLEAN, CLEAN_STEPS = 20, 260
 FAULTY, FAULTY_STEPS = 6, 680
 RATE = 6e-4  # conf/trainer/mini.yaml
-RATES, DRIFTING = (1, 10, 20, 30), 2  # multiples of it, seeds of each
+RATES, DRIFTING = (1, 5, 10, 20), 3  # multiples of it, seeds of each
 DRIFT_STEPS = 200
 
 
@@ -57,7 +57,7 @@ def main() -> None:
     clean = [Run(seed, *forms[seed % 4], CLEAN_STEPS) for seed in range(CLEAN)]
     faulty = [Run(100 + seed, *forms[seed % 4], FAULTY_STEPS, faulty=True) for seed in range(FAULTY)]
     drifts = [
-        Run(200 + seed, 16, "best_fit", DRIFT_STEPS, times * RATE, 100, 0.0, "constant_with_warmup")
+        Run(200 + seed, 8, "best_fit", DRIFT_STEPS, times * RATE, 150, 0.0, "constant_with_warmup")
         for times in RATES
         for seed in range(DRIFTING)
     ]
@@ -153,7 +153,8 @@ class Planter:
         for first, size, kind in faults:
             for step in range(first - 1, first - 1 + size):
                 if kind == "one row":  # fills the batch
-                    steps[step] = [[steps[step][0][0]] * len(line) for line in steps[step]]
+                    one = steps[step][0][0]
+                    steps[step] = [[self.copied(one) for _ in line] for line in steps[step]]
                 elif kind == "same batch":  # once more
                     steps[step] = steps[first - 2]
                 else:
@@ -172,6 +173,13 @@ class Planter:
             self.ledger.packed,
         )  # fmt: skip
         return tokens, ledger, [group for group, _ in told], [name for _, name in told]
+
+    def copied(self, example: int) -> int:
+        """The place of the same example once more, as of a row that a mixture repeats."""
+        place = int(self.tokens.places[example])
+        self.more.append(self.example(example))
+        self.of.append((self.groups[place], self.ids[place]))
+        return len(self.tokens) + len(self.more) - 1
 
     def spoiled(self, example: int, kind: str) -> int:
         """The place of an example like one, spoiled."""
@@ -263,7 +271,9 @@ def _of_clean(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _of_drifts(runs: Sequence[Run], found: Sequence[dict[str, Any]], again: Sequence[dict[str, Any] | None]) -> str:
-    lines = ["| learning rate | drift told | as a spike | loss at the end | as it says, drift told | loss at the end |"]
+    lines = [
+        "| learning rate | drift told | spikes told | loss at the end | with what it says: drift told | loss at the end |"
+    ]
     lines.append("|---|---:|---:|---:|---:|---:|")
     for times in RATES:
         of = [at for at, run in enumerate(runs) if math.isclose(run.rate, times * RATE)]

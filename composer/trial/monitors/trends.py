@@ -15,8 +15,8 @@ from composer.trial.monitors.levels import FLOOR, MAD, NINTH, quantile
 ROWS = 64  # of a group that are remembered
 FEWEST = 12  # of them that are looked at, although older than half of all; and that must be known
 ROW = 3.0  # spreads that one row counts at most
-RISE = 1.0  # spreads above the best level that a row may be
-THRESHOLD = 2.0  # of the sum of what steps are beyond that
+RISE = 0.75  # spreads above the best level that a row may be
+THRESHOLD = 4.5  # of the sum of what steps are beyond that
 LASTS = 10  # steps that a rise must have lasted
 BETTER = 0.25  # spreads by which a level must fall to have become better
 PLATEAU = 300  # steps without a better level
