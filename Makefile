@@ -29,7 +29,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 benchmarks: install
-	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/monitors.py
+	$(BIN)/python benchmarks/plan_cost.py
 	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/mini_search.py
 
