@@ -117,7 +117,7 @@ class TrialEvent:
         arm: The trial's.
         seed: The trial's.
         step: Of the optimizer, from 1.
-        kind: `spike`, `drift`, `plateau` or `divergence`.
+        kind: `spike`, `repeats`, `drift`, `plateau` or `divergence`.
         policy: What was to be done about it.
         told: A sentence for people.
     """

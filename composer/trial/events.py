@@ -15,7 +15,7 @@ class Event:
 
     Attributes:
         step: Where.
-        kind: `spike`, `drift`, `plateau` or `divergence`.
+        kind: `spike`, `repeats`, `drift`, `plateau` or `divergence`.
         policy: What is done about it.
         told: A sentence for people.
         score: By how much, in robust standard deviations; infinite ones are left out.
