@@ -271,10 +271,15 @@ def _of_clean(found: Sequence[dict[str, Any]]) -> str:
 
 
 def _of_drifts(runs: Sequence[Run], found: Sequence[dict[str, Any]], again: Sequence[dict[str, Any] | None]) -> str:
-    lines = [
-        "| learning rate | drift told | spikes told | loss at the end | with what it says: drift told | loss at the end |"
+    head = [
+        "learning rate",
+        "drift told",
+        "spikes told",
+        "loss at the end",
+        "as it says: drift told",
+        "loss at the end",
     ]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     for times in RATES:
         of = [at for at, run in enumerate(runs) if math.isclose(run.rate, times * RATE)]
         told = [any(event["kind"] == "drift" for event in found[at]["events"]) for at in of]
