@@ -69,9 +69,13 @@ class Header:
 
 
 def table(headers: Sequence[str | Header], rows: Iterable[Sequence[Cell]], caption: str = "") -> Markup:
-    """A sortable table; the first column is text, the others are numbers where their first value is one."""
+    """A sortable table; the first column is text, the others are numbers where a value is one or none is known."""
     body = [list(row) for row in rows]
-    numeric = [any(isinstance(row[place].value, int | float) for row in body) for place in range(len(headers))]
+    columns = [[row[place] for row in body] for place in range(len(headers))]
+    numeric = [
+        any(isinstance(cell.value, int | float) for cell in cells) or {cell.content for cell in cells} == {"–"}
+        for cells in columns
+    ]
     head = [_head(header, n) for header, n in zip(headers, numeric, strict=True)]
     lines = [tag("tr", *(_cell(cell, n) for cell, n in zip(row, numeric, strict=True))) for row in body]
     whole = tag(
