@@ -13,7 +13,7 @@ quickstart: install
 	$(BIN)/composer run quickstart
 
 test: install
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
 check: install
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ FOLDER is a trial's, with a `spec.json` beside its mixture; `speed.json` is writ
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -31,15 +32,19 @@ BATCHES = 2  # of items that are evaluated beyond the first
 def main(folder: Path) -> int:
     """Measures; the exit code is 0, or 1 where that failed."""
     try:
-        write_json(folder / "speed.json", asdict(measure(read_json(folder / "spec.json"), folder)))
+        speed = measure(read_json(folder / "spec.json"), folder)
+        if speed is not None:
+            write_json(folder / "speed.json", asdict(speed))
     except ComposerError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-def measure(spec: dict[str, Any], folder: Path) -> Speed:
+def measure(spec: dict[str, Any], folder: Path) -> Speed | None:
     """The speed of trials like that of `spec`, from at most `STEPS` steps and some batches of every benchmark.
+
+    Of several processes the first evaluates and tells; the others get None.
 
     Args:
         spec: A trial's.
@@ -59,7 +64,7 @@ def measure(spec: dict[str, Any], folder: Path) -> Speed:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(0)
-    load(spec)  # for what is imported then, which trials of a study have behind them
+    _import(spec)
     start = time.monotonic()
     loaded = load(spec)
     load_seconds = time.monotonic() - start
@@ -74,6 +79,8 @@ def measure(spec: dict[str, Any], folder: Path) -> Speed:
     trained = train(
         loaded.model, loaded.tokenizer, tokens, ledger, groups, ids, config, 0, folder, lambda *_: None
     )  # fmt: skip
+    if os.environ.get("RANK", "0") != "0":
+        return None
     token, step = _fitted(trained.history)
     read = ledger.examples[: ledger.lines[ledger.steps[trained.steps]]]
     base = base_of(loaded.model)
@@ -88,6 +95,19 @@ def measure(spec: dict[str, Any], folder: Path) -> Speed:
         gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if on_gpu else None, weights_mb=weights / 2**20,
         checkpoint_mb=(weights + states) / 2**20, steps=trained.steps,
     )  # fmt: skip
+
+
+def _import(spec: dict[str, Any]) -> None:
+    """Imports what loading would, which trials of a study have behind them, by a model without weights."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from composer.trial.spec import model_path
+
+    with torch.device("meta"):
+        AutoModelForCausalLM.from_config(
+            AutoConfig.from_pretrained(model_path(spec["model"]), revision=spec["model"]["revision"])
+        )
 
 
 def _few_steps(config: TrainerConfig, tokens: int, rows: int) -> TrainerConfig:
