@@ -70,7 +70,7 @@ def test_a_loss_that_falls_and_then_stands_is_nothing_special_but_for_the_platea
 @given(SEEDS, st.integers(40, 250), st.integers(1, 4))
 def test_harder_steps_are_told_and_no_other(seed, first, size):
     bad = range(first, first + size)
-    found = watch(run(seed, changed=dict.fromkeys(bad, harder(4.0))))
+    found = watch(run(seed, changed=dict.fromkeys(bad, harder(8.0))))
     assert [(one.step, one.kind, one.policy) for one in found] == [(n, "spike", "warn") for n in bad]
     assert "nats a token harder than their like" in found[0].told and found[0].score > 6
 
