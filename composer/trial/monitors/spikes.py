@@ -14,7 +14,8 @@ from composer.trial.monitors.levels import MAD, Levels, quantile
 
 WINDOW = 100  # steps that a value is held against
 LEAST = 20  # of them that must be known
-THRESHOLD = 6.0  # robust standard deviations
+THRESHOLD = 7.0  # robust standard deviations
+ALONE = 1.5  # times that, by which a gradient must stand out where the rows are as hard as their like
 TAIL = 1.6449  # standard deviations from the median to the 95th percentile, where values are normal
 ROW = 4.0  # spreads that one row counts at most where rows have to agree
 AGREED = 3.0  # what they then have to come to, in standard deviations of their sum
@@ -81,7 +82,8 @@ class Spikes:
         excess = self._excess(step)
         loss = self._losses.score(excess.deviations) if excess is not None and excess.agreed > AGREED else 0.0
         norm = self._norms.score(_log(step.grad_norm))
-        loss, norm = (score if score > self._threshold else 0.0 for score in (loss, norm))
+        loss = loss if loss > self._threshold else 0.0
+        norm = norm if norm > self._threshold * (1 if loss else ALONE) else 0.0
         if not loss and not norm:
             return None
         new = loss > self._losses.wake or norm > self._norms.wake
